@@ -2,8 +2,9 @@
 
 from pyinfra import config
 
-from gpuhost.steps.no_terminal import never_ask_without_terminal
+from gpuhost.remote.controller import protect_controller
 
 config.REQUIRE_PYINFRA_VERSION = ">=3.10,<3.11"
-# From cron or CI a run ends with one line that says what to do, not with a question.
-never_ask_without_terminal()
+# Before the hosts are connected: limits for what they send, printable output, and, from cron or CI,
+# one line that says what to do in place of a question.
+protect_controller()

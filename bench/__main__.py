@@ -15,7 +15,7 @@ from bench.result import Result
 from tests.e2e.commands import ROOT
 from tests.lab.process import LabError
 
-PARTS = ("loopback", "collector", "fleet", "ansible", "bootstrap")
+PARTS = ("startup", "loopback", "collector", "fleet", "ansible", "bootstrap")
 
 
 def main(parts: list[str]) -> int:

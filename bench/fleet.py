@@ -42,7 +42,7 @@ def fleet() -> Result:
             Goal(f"{DRIFT}: wall against OpenSSH", samples[DRIFT].seconds / floor, "<=", 1.2),
             Goal(
                 "provisioning that changes nothing: wall against the check",
-                samples[AGAIN].seconds / samples[CHECK].seconds, "<=", 2.0,
+                samples[AGAIN].seconds / samples[CHECK].seconds, "<=", 1.5,
             ),
         ),
         notes=(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.machine import machine
 from bench.measure import Contender, Sample, bin, console, run_in_rounds, timed
-from bench.openssh import PARALLEL, everywhere
+from bench.openssh import PARALLEL, SAME_EXCHANGE, everywhere
 from bench.played import Played, played
 from bench.result import Goal, Result, Table
 from gpuhost.plans.request import request_for
@@ -62,16 +64,29 @@ def _contenders(server: Played, count: int) -> list[Contender]:
             argv, exits=(0, 2, 3), cwd=server.folder, is_complete=lambda out: _all_read(out, count)
         )
 
+    def floor(exchange: str | None = SAME_EXCHANGE) -> Sample:
+        return everywhere(logins, text, server.folder, exchange)
+
     contenders = [
-        Contender(CHECK, lambda: ours("check")),
-        Contender(DRIFT, lambda: ours("drift")),
-        Contender(FLOOR, lambda: everywhere(logins, text, server.folder)),
+        _contender(server, CHECK, lambda: ours("check")),
+        _contender(server, DRIFT, lambda: ours("drift")),
+        _contender(server, FLOOR, floor),
     ]
     if count == min(SIZES):
         # A hundred hosts show the cost per host as well as a thousand.
-        defaults = Contender(DEFAULTS, lambda: everywhere(logins, text, server.folder, None))
-        contenders.append(defaults)
+        contenders.append(_contender(server, DEFAULTS, lambda: floor(exchange=None)))
     return contenders
+
+
+def _contender(server: Played, name: str, run: Callable[[], Sample]) -> Contender:
+    """With the server's CPU apart."""
+
+    def measured() -> Sample:
+        before = server.cpu()
+        sample = run()
+        return replace(sample, server=server.cpu() - before)
+
+    return Contender(name, measured)
 
 
 def _all_read(out: str, count: int) -> bool:
@@ -86,13 +101,22 @@ def _table(samples: dict[int, dict[str, Sample]]) -> Table:
             f"{sample.seconds:.1f} s",
             f"{sample.cpu:.1f} s",
             f"{1000 * sample.cpu / count:.1f} ms",
+            f"{1000 * sample.server / count:.1f} ms",
             f"{sample.memory / 1024**2:.0f} MB" if name in (CHECK, DRIFT) else "",
             f"{sample.seconds / by_name[FLOOR].seconds:.2f}x",
         )
         for count, by_name in samples.items()
         for name, sample in by_name.items()
     ]
-    headings = ("", "wall", "CPU", "CPU per host", "memory", "against OpenSSH")
+    headings = (
+        "",
+        "wall",
+        "CPU",
+        "CPU per host",
+        "server CPU per host",
+        "memory",
+        "against OpenSSH",
+    )
     return Table(headings, tuple(rows))
 
 

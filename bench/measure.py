@@ -25,11 +25,14 @@ class Broken(RuntimeError):
 
 @dataclass(frozen=True)
 class Sample:
-    """seconds: from start to end; cpu: seconds on this machine, with children; memory: bytes."""
+    """seconds: from start to end; cpu: seconds on this machine, with children; memory: bytes;
+    server: seconds of CPU of the simulated hosts.
+    """
 
     seconds: float
     cpu: float
     memory: int
+    server: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def _median(samples: Sequence[Sample]) -> Sample:
         median(sample.seconds for sample in samples),
         median(sample.cpu for sample in samples),
         round(median(sample.memory for sample in samples)),
+        median(sample.server for sample in samples),
     )
 
 

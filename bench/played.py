@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.measure import Broken
@@ -23,10 +23,16 @@ RECORDED = {"host": "debian13-p40", "probes": {"nft_tables": {"rc": 0, "out": ""
 
 @dataclass(frozen=True)
 class Played:
-    """The server. port: the same on every address."""
+    """The server. port: the same on every address; process: its id, once it runs."""
 
     folder: Path
     port: int
+    process: int = 0
+
+    def cpu(self) -> float:
+        """Seconds of CPU until now, with all sessions that have ended (proc_pid_stat(5))."""
+        stat = Path(f"/proc/{self.process}/stat").read_text().rpartition(") ")[2]
+        return sum(map(int, stat.split()[11:15])) / os.sysconf("SC_CLK_TCK")
 
     def address(self, number: int) -> str:
         return f"127.1.{number // 250}.{number % 250 + 1}"
@@ -63,7 +69,7 @@ def played(folder: Path, most: int) -> Iterator[Played]:
     process = subprocess.Popen(argv)
     try:
         _wait(server)
-        yield server
+        yield replace(server, process=process.pid)
     finally:
         process.terminate()
         process.wait(30)

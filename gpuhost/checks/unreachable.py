@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.plans.repository import is_fetched
 from gpuhost.snapshot import Snapshot
 
-AGAIN = "run the deploy again"
 DOCKER = (
     'set docker_mirror ("aliyun", "tuna", "ustc", "tencent", "huawei" or a URL) or '
     'docker_source="distro"'

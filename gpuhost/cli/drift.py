@@ -12,6 +12,7 @@ import click
 from gpuhost.cli.common.drift_outputs import Delivered, Outputs, with_outputs
 from gpuhost.cli.common.hosts import (
     ReadOptions,
+    Seconds,
     json_option,
     open_fleet,
     report_output,
@@ -35,7 +36,7 @@ DEADLINE = 900
 @json_option
 @click.option(
     "--deadline",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     default=DEADLINE,
     show_default=True,
     metavar="SECONDS",

@@ -6,9 +6,10 @@ What /etc/default/grub says takes effect with `update-grub` only; grub.cfg is wh
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass, field
 from itertools import pairwise
+
+from gpuhost.domain.shell_words import shell_words
 
 # What is read of grub.cfg (grep -E): the lines that make the menu, its kernels and its default.
 LINES = (
@@ -93,25 +94,18 @@ def parse(text: str) -> Menu | None:
     return Menu(tuple(top), default, corrections) if top else None
 
 
-def _words(line: str) -> list[str]:
-    try:
-        return shlex.split(line)
-    except ValueError:
-        return line.split()
-
-
 def _kernel(line: str) -> str | None:
     """`linux "/BOOT/ubuntu_ab@/vmlinuz-6.8.0-45-generic" root=ZFS=…`: the first word that is no
     option. None: another program, or a name that GRUB composes.
     """
-    files = (word for word in _words(line)[1:] if not word.startswith("-"))
+    files = (word for word in shell_words(line)[1:] if not word.startswith("-"))
     match = KERNEL.fullmatch(next(files, ""))
     return match[1] if match else None
 
 
 def _entry(line: str, certain: bool) -> Entry:
     """`menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple-…' {`."""
-    words = _words(line.removesuffix("{"))
+    words = shell_words(line.removesuffix("{"))
     pairs = pairwise(words)
     ids = (after for word, after in pairs if word in ("$menuentry_id_option", "--id"))
     is_submenu = words[0] == "submenu"

@@ -15,15 +15,25 @@ from math import isfinite
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+# Default_Ignorable_Code_Point of Unicode that Python calls printable, and the blank of Braille; not
+# what makes an emoji of the character before it (U+FE0F).
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
+)
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 # Characters of one text. The longest of an honest host, a list of files that differ, is shorter.
 MAX_TEXT = 4000
 # What a signed number of 64 bits can be: more than any size, time or count of a host.
 MAX_NUMBER = 2**63 - 1
 
+_SAFE_KINDS = (bool, Enum, type(None))
+
 
 def plain(text: str) -> str:
-    """Replace characters that are not printable. Line breaks stay, other white space is a space."""
+    """Replace characters that are not printable, or are and show nothing. Line breaks stay, other
+    white space is a space.
+    """
+    text = INVISIBLE.sub("?", text)
     if text.isprintable():
         return text
     return "".join(
@@ -54,18 +64,18 @@ def _safe(value: Any) -> Any:
     kind = type(value)
     if kind is str:
         return value if len(value) <= MAX_TEXT and value.isprintable() else _printable(value)
-    if value is None or kind is bool or isinstance(value, Enum):
+    if isinstance(value, _SAFE_KINDS):
         return value
     if kind is float:
         return value if isfinite(value) else 0.0
     if kind is int:
         return value if abs(value) <= MAX_NUMBER else MAX_NUMBER if value > 0 else -MAX_NUMBER
+    if is_dataclass(value):
+        return _safe_fields(value)
     if isinstance(value, (tuple, list, set, frozenset)):
         return kind(map(_safe, value))
     if isinstance(value, Mapping):
         return {_safe(key): _safe(item) for key, item in value.items()}
-    if is_dataclass(value):
-        return _safe_fields(value)
     return _printable(str(value)) if isinstance(value, str) else value
 
 
@@ -74,13 +84,14 @@ def _printable(text: str) -> str:
 
 
 def _safe_fields(value: Any) -> Any:
-    values = [(name, getattr(value, name)) for name in _names(value.__class__)]
+    names = _names(value.__class__)
+    values = list(map(value.__getattribute__, names))
     # Most texts need no change: one look at all of them together is enough.
-    together = "".join([one for _, one in values if type(one) is str])
+    together = "".join([one for one in values if type(one) is str])
     texts_are_safe = len(together) <= MAX_TEXT and together.isprintable()
     changed = {}
-    for name, now in values:
-        if texts_are_safe and type(now) is str:
+    for name, now in zip(names, values, strict=True):
+        if (texts_are_safe and type(now) is str) or isinstance(now, _SAFE_KINDS):
             continue
         if (new := _safe(now)) is not now:
             changed[name] = new

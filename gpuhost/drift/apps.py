@@ -10,7 +10,8 @@ from gpuhost.checks.deployed import deployed_apps, findings, host_checks
 from gpuhost.checks.deployed.deployed_app import AppFile, DeployedApp
 from gpuhost.checks.finding import Finding
 from gpuhost.checks.registry import run_checks
-from gpuhost.drift.difference import Cause, Difference, explain, with_acceptance
+from gpuhost.drift.causes import explain, with_acceptance
+from gpuhost.drift.difference import Cause, Difference
 from gpuhost.release.archive import BadDirectory
 from gpuhost.release.overlay import read_overlay
 from gpuhost.release.source import local_revision

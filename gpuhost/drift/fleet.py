@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from gpuhost.checks.registry import loading
-from gpuhost.drift.apps import AppFiles, all_differences
-from gpuhost.drift.difference import Cause, Difference, bounded, with_acceptance
 from gpuhost.drift.report import DriftReport, HostDrift
-from gpuhost.drift.trend import Reading, disk_trend, free_by_mount
 from gpuhost.fleet.host_pool import HostError, OnDone
 from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.workers import read_hosts
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
 
-
-@dataclass(frozen=True)
-class _Result:
-    differences: list[Difference]
-    applied_at: int | None
-    applied_by: str
-    disks: Mapping[str, int]
+if TYPE_CHECKING:
+    from gpuhost.drift.apps import AppFiles
+    from gpuhost.drift.comparison import Comparison
+    from gpuhost.drift.trend import Reading
+    from gpuhost.snapshot import Snapshot
 
 
 def check_drift(
@@ -41,34 +36,35 @@ def check_drift(
     + deadline: seconds for all hosts together
     + disks: by host, the free space in earlier runs
     """
-    at, files = int(time.time()), AppFiles()
+    at = int(time.time())
 
-    def compare(name: str, snapshot: Snapshot, settings: Settings) -> _Result:
-        return _compare(at, (disks or {}).get(name, ()), files, snapshot, settings)
+    @cache
+    def files() -> AppFiles:
+        from gpuhost.drift.apps import AppFiles
 
-    results = read_hosts(fleet, seconds, compare, on_done, deadline=deadline, meanwhile=loading)
+        return AppFiles()
+
+    def evaluate(name: str, snapshot: Snapshot, settings: Settings) -> Comparison:
+        from gpuhost.drift.comparison import compare
+
+        return compare(at, (disks or {}).get(name, ()), files(), snapshot, settings)
+
+    results = read_hosts(
+        fleet, seconds, evaluate, on_done, deadline=deadline, meanwhile=_load_comparison
+    )
     hosts = tuple(_host_drift(name, result) for name, result in results.by_host.items())
     return DriftReport(hosts, at, results.interrupted, pending_fails)
 
 
-def _compare(
-    at: int, earlier: Sequence[Reading], files: AppFiles, snapshot: Snapshot, settings: Settings
-) -> _Result:
-    differences = all_differences(snapshot, settings, files, at=at)
-    free = free_by_mount(snapshot, settings)
-    if filling := disk_trend(earlier, (at, free)):
-        # The host changes by itself.
-        differences.append(with_acceptance(filling, Cause.DRIFT, settings, at=at))
-    applied = snapshot.applied
-    return _Result(
-        bounded(differences),
-        applied.at if applied else None,
-        applied.by if applied else "",
-        free,
-    )
+def _load_comparison() -> Iterator[None]:
+    """Imported while the first hosts log in: connections do not wait for it."""
+    from gpuhost.checks.registry import loading
+
+    yield from loading()
+    import_module("gpuhost.drift.comparison")
 
 
-def _host_drift(name: str, result: _Result | HostError) -> HostDrift:
+def _host_drift(name: str, result: Comparison | HostError) -> HostDrift:
     if isinstance(result, HostError):
         return HostDrift(
             name,

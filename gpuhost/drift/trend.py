@@ -10,10 +10,6 @@ from statistics import median
 
 from gpuhost.checks.finding import Finding, Verdict, warn
 from gpuhost.domain.sizes import format_size
-from gpuhost.plans.disk import disks_by_directory
-from gpuhost.settings import Settings
-from gpuhost.snapshot import NotRead, Snapshot
-from gpuhost.snapshot.disks import Disk
 
 ID = "disk.trend"
 DAY = 86400
@@ -44,20 +40,6 @@ class Filling:
     @property
     def days(self) -> float:
         return self.free / self.per_day
-
-
-def free_by_mount(snapshot: Snapshot, settings: Settings) -> dict[str, int]:
-    """Free bytes by mount point; a disk that is mounted several times is listed once."""
-    try:
-        disks = [*disks_by_directory(snapshot, settings).values(), *snapshot.filesystems.local]
-    except NotRead:
-        return {}
-    by_source: dict[str, Disk] = {}
-    for disk in sorted(disks, key=lambda disk: (len(disk.mounted_on), disk.mounted_on)):
-        # For other file systems (overlay, tmpfs) the source identifies nothing.
-        source = disk.source if disk.source.startswith("/") else disk.mounted_on
-        by_source.setdefault(source, disk)
-    return {disk.mounted_on: disk.free for disk in by_source.values() if not disk.read_only}
 
 
 def disk_trend(earlier: Sequence[Reading], current: Reading) -> Finding | None:

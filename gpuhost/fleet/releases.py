@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpuhost.domain.exit_status import Exit
 from gpuhost.fleet.host_pool import HostError, OnDone
@@ -14,9 +14,12 @@ from gpuhost.fleet.inventory import Fleet
 from gpuhost.fleet.workers import read_hosts
 from gpuhost.runner.contract import RESTORE_FAILED, Operation, Result
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.app_state import AppState, ReleaseState
-from gpuhost.snapshot.docker import Container
+
+if TYPE_CHECKING:
+    # Imported by the workers, while the hosts log in.
+    from gpuhost.snapshot import Snapshot
+    from gpuhost.snapshot.app_state import AppState, ReleaseState
+    from gpuhost.snapshot.docker import Container
 
 SCHEMA = 1
 

@@ -1,7 +1,7 @@
 """A worker process: connects to hosts, reads them and evaluates what they reply, many at a time.
 
 It is forked from the command before anything is connected. Its memory is limited, and it ends by
-itself, by the kernel's alarm, if one evaluation blocks it: the command then knows which host did
+itself, by the kernel's timers, if one evaluation blocks it: the command then knows which host did
 that.
 """
 
@@ -21,9 +21,16 @@ from gevent.os import make_nonblocking, nb_read  # type: ignore[import-untyped]
 
 from gpuhost.domain.sizes import GB
 from gpuhost.fleet import channel
+from gpuhost.fleet.host_pool import HostError
+from gpuhost.fleet.host_status import HostStatus
+from gpuhost.fleet.reading import one_line
 
-# Seconds in which a worker may do nothing but evaluate one host: a hundred times what it takes.
+# CPU seconds in which a worker may do nothing but evaluate one host: a hundred times what it takes.
 BLOCKED_SECONDS = 10
+# The same by the clock: other programs may use the CPU meanwhile.
+STUCK_SECONDS = 60
+# Seconds for the first connections before other work, which blocks all of them.
+HEAD_START = 0.05
 # In addition to what a worker has when it starts.
 MEMORY = 1 * GB
 NUMBER_BYTES = 4
@@ -44,16 +51,18 @@ def work(
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-        signal.alarm(BLOCKED_SECONDS)
+        _set_timers()
         gevent.reinit()
         gevent.get_hub().exception_stream = None
         _limit_memory()
         gevent.spawn(_stay_alive)
-        gevent.spawn(_step_by_step, meanwhile)
         make_nonblocking(orders)
+        other_work = None
         while number := nb_read(orders, NUMBER_BYTES):
             gevent.spawn(_one, int.from_bytes(number, "big"), task, replies)
+            other_work = other_work or gevent.spawn_later(HEAD_START, _step_by_step, meanwhile)
     except BaseException:
         # A bug: the command replaces this process, or reports its hosts.
         traceback.print_exc()
@@ -64,24 +73,36 @@ def work(
 
 def _one(number: int, task: Task, replies: int) -> None:
     def begin() -> None:
-        signal.alarm(BLOCKED_SECONDS)
+        _set_timers()
         channel.write(replies, channel.pack((number, None)))
 
+    try:
+        reply = channel.pack((number, (task(number, begin),)))
+    except BaseException as error:
+        # Or the command would wait for this host.
+        reason = one_line(f"no result: {type(error).__name__}: {error}")
+        reply = channel.pack((number, (HostError(HostStatus.ERROR, reason),)))
     # Without a reader the command has ended.
     with suppress(OSError):
-        channel.write(replies, channel.pack((number, (task(number, begin),))))
+        channel.write(replies, reply)
+
+
+def _set_timers() -> None:
+    signal.setitimer(signal.ITIMER_PROF, BLOCKED_SECONDS)
+    signal.alarm(STUCK_SECONDS)
 
 
 def _stay_alive() -> None:
-    """Postpone the alarm; a worker that is blocked does not get here."""
+    """Postpone the timers; a worker that is blocked does not get here."""
     while True:
-        signal.alarm(BLOCKED_SECONDS)
+        _set_timers()
         gevent.sleep(1)
 
 
 def _step_by_step(work: Callable[[], Iterable[None]]) -> None:
+    """When there is nothing else to do."""
     for _ in work():
-        gevent.sleep(0)
+        gevent.idle()
 
 
 def _limit_memory() -> None:

@@ -1,6 +1,6 @@
 """All hosts in parallel, in a process for each core: no host waits for another, or fails because of
 another. A host whose reply blocks or ends a process is an error itself; the other hosts of that
-process are read again by another one.
+process are read again. If it is not known which host did it, each of them is read again alone.
 
 This process stays out of gevent's loop until the end: a fork of it is a clean start.
 """
@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,12 +29,14 @@ from gpuhost.fleet.safe_result import safe_result
 T = TypeVar("T")
 # A process for fewer hosts takes longer to start than it saves.
 HOSTS_PER_WORKER = 4
-# A host is read again if its process ended without a known cause, but not for ever.
-MAX_ATTEMPTS = 2
+# Processes for hosts that are read alone: they wait more than they compute.
+ALONE = 8
+# Of the messages between the processes, in addition to all other limits of a host.
+GRACE_SECONDS = 30
 TICK_SECONDS = 1.0
 
-# Those of gevent would start its loop in this process.
-_fork, _wait = get_original("os", ["fork", "waitpid"])
+# Those of gevent need its loop, which does not run in this process: its `close` closes later.
+_fork, _wait, _close_handle = get_original("os", ["fork", "waitpid", "close"])
 _poll = get_original("select", "poll")
 
 
@@ -61,7 +63,7 @@ def read_hosts(
         return safe_result(result)
 
     names = [host.name for host in fleet.hosts]
-    run: _Run[T] = _Run(names, task, meanwhile, fleet.state.config.PARALLEL, on_done)
+    run: _Run[T] = _Run(names, task, meanwhile, fleet.state.config.PARALLEL, on_done, seconds)
     interrupted = False
     try:
         with interruption_reaches_this_greenlet():
@@ -79,12 +81,14 @@ def read_hosts(
 
 @dataclass
 class _Worker:
-    """A process, the hosts that it has been given, and the one that it evaluates now."""
+    """A process, the hosts that it has been given, each with the end of its time, and the one that
+    it evaluates now.
+    """
 
     process: int
     orders: int
     replies: channel.Receiver
-    hosts: set[int] = field(default_factory=set)
+    hosts: dict[int, float] = field(default_factory=dict)
     evaluates: int | None = None
 
 
@@ -96,11 +100,16 @@ class _Run(Generic[T]):
         meanwhile: Callable[[], Iterable[None]],
         parallel: int,
         on_done: OnDone,
+        seconds: float,
     ) -> None:
+        # A process has its own limits, and keeps them; this one is for what it does not foresee.
+        self._seconds = seconds + worker.STUCK_SECONDS + GRACE_SECONDS
         self._names, self._task, self._meanwhile = names, task, meanwhile
         self._on_done = on_done
         self._waiting = deque(range(len(names)))
-        self._attempts: Counter[int] = Counter()
+        # Hosts of processes that ended without a known cause; those of them that wait.
+        self._suspects: set[int] = set()
+        self._suspects_waiting: deque[int] = deque()
         self._count = min(_cores(), -(-len(names) // HOSTS_PER_WORKER))
         self._slots = -(-parallel // self._count) if self._count else 0
         self._workers: dict[int, _Worker] = {}
@@ -120,6 +129,7 @@ class _Run(Generic[T]):
                 self._receive(self._workers[handle])
             if time.monotonic() - ticked >= TICK_SECONDS:
                 ticked = time.monotonic()
+                self._give_up(ticked)
                 self._on_done(None)
 
     def end(self) -> None:
@@ -131,15 +141,30 @@ class _Run(Generic[T]):
 
     def _hand_out(self) -> None:
         """Each process gets as many hosts as any other, one after another."""
-        while self._waiting and len(self._workers) < self._count:
+        while self._lacks_worker():
             self._start()
         free = True
-        while self._waiting and free:
+        while free:
             free = False
             for one in self._workers.values():
-                if self._waiting and len(one.hosts) < self._slots:
+                if waiting := self._waiting_for(one):
                     free = True
-                    _order(one, self._waiting.popleft())
+                    _order(one, waiting.popleft(), time.monotonic() + self._seconds)
+
+    def _lacks_worker(self) -> bool:
+        if self._waiting and len(self._workers) < self._count:
+            return True
+        idle = sum(not one.hosts for one in self._workers.values())
+        return len(self._suspects_waiting) > idle and len(self._workers) < max(self._count, ALONE)
+
+    def _waiting_for(self, one: _Worker) -> deque[int] | None:
+        """The hosts of which this process can get one more. A suspect is read alone: if it ends a
+        process again, that is known.
+        """
+        if not one.hosts and self._suspects_waiting:
+            return self._suspects_waiting
+        full = len(one.hosts) >= self._slots or not self._suspects.isdisjoint(one.hosts)
+        return None if full else self._waiting
 
     def _start(self) -> None:
         (to_read, orders), (replies, to_write) = os.pipe(), os.pipe()
@@ -150,14 +175,14 @@ class _Run(Generic[T]):
         if process == 0:
             self._become_worker(to_read, to_write, [*others, orders, replies])
         self._workers[replies] = _Worker(process, orders, channel.Receiver(replies))
-        os.close(to_read)
-        os.close(to_write)
+        _close_handle(to_read)
+        _close_handle(to_write)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
     def _become_worker(self, orders: int, replies: int, others: list[int]) -> NoReturn:
         # Or the end of the command would not be seen.
         for handle in others:
-            os.close(handle)
+            _close_handle(handle)
         worker.work(orders, replies, self._task, self._meanwhile)
 
     def _ready(self, seconds: float) -> Iterator[int]:
@@ -170,8 +195,9 @@ class _Run(Generic[T]):
         is_open = one.replies.read()
         for number, result in one.replies.messages():
             one.evaluates = number if result is None else None
-            if result is not None:
-                one.hosts.discard(number)
+            # Without the first, it is too late.
+            if number in one.hosts and result is not None:
+                del one.hosts[number]
                 self._done(number, result[0])
         if not is_open:
             self._replace(one)
@@ -180,22 +206,32 @@ class _Run(Generic[T]):
         self.results[number] = result
         self._on_done(self._names[number])
 
+    def _give_up(self, now: float) -> None:
+        """Hosts whose result is lost; the command does not wait for them."""
+        for one in self._workers.values():
+            for number in [number for number, end in one.hosts.items() if now >= end]:
+                del one.hosts[number]
+                reason = f"no result within {self._seconds:g} s"
+                self._done(number, HostError(HostStatus.ERROR, reason))
+
     def _replace(self, one: _Worker) -> None:
         """A process has ended: find out because of which host, and hand out the others again."""
         del self._workers[one.replies.handle]
         why = _why(_close(one))
         culprit = one.evaluates
         for number in sorted(one.hosts, reverse=True):
-            self._attempts[number] += culprit is None
-            if number == culprit or self._attempts[number] >= MAX_ATTEMPTS:
+            if number == culprit or (culprit is None and number in self._suspects):
                 phase = "checking" if number == culprit else "reading"
                 self._done(number, HostError(HostStatus.ERROR, f"{phase}: {why}"))
+            elif culprit is None:
+                self._suspects.add(number)
+                self._suspects_waiting.appendleft(number)
             else:
                 self._waiting.appendleft(number)
 
 
-def _order(one: _Worker, number: int) -> None:
-    one.hosts.add(number)
+def _order(one: _Worker, number: int, end: float) -> None:
+    one.hosts[number] = end
     # A process that has ended is seen when it is read from.
     with suppress(BrokenPipeError):
         os.write(one.orders, number.to_bytes(worker.NUMBER_BYTES, "big"))
@@ -203,8 +239,8 @@ def _order(one: _Worker, number: int) -> None:
 
 def _close(one: _Worker) -> int:
     """Wait for a process that has ended or was killed. Returns its status, as `waitpid` does."""
-    os.close(one.orders)
-    os.close(one.replies.handle)
+    _close_handle(one.orders)
+    _close_handle(one.replies.handle)
     try:
         return int(_wait(one.process, 0)[1])
     except ChildProcessError:
@@ -213,8 +249,10 @@ def _close(one: _Worker) -> int:
 
 def _why(status: int) -> str:
     ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    if ended_by == signal.SIGALRM:
+    if ended_by == signal.SIGPROF:
         return f"its reply kept a process busy for more than {worker.BLOCKED_SECONDS} s"
+    if ended_by == signal.SIGALRM:
+        return f"it kept a process waiting for more than {worker.STUCK_SECONDS} s"
     if ended_by == signal.SIGKILL:
         return "its process was killed: the memory of this machine may be used up"
     return f"its process ended with {f'signal {ended_by}' if ended_by else f'status {status >> 8}'}"

@@ -15,14 +15,12 @@ from gpuhost.snapshot.packages import installed_packages
 def packages(
     packages: tuple[str, ...],
     lock_timeout_s: int = LOCK_TIMEOUT_S,
-    settings: Settings | None = None,
 ) -> Commands:
     """
     Install the packages that are missing; installed ones keep their version.
 
     + packages: "git" for an app whose source is a repository, "logrotate" for one with log files
     + lock_timeout_s: seconds to wait for another apt process
-    + settings: the settings with which the deploy has read this host, to avoid a second reading
 
     **Example:**
 
@@ -31,13 +29,14 @@ def packages(
         from gpuhost.operations import app_tools
         app_tools.packages(name="Tools of apps", packages=("git", "logrotate"))
     """
-    installed = installed_packages(read(settings or Settings()).probes)
+    snapshot = read(Settings())
+    installed = installed_packages(snapshot.probes)
     missing = [name for name in packages if name not in installed]
     if not missing:
         host.noop(f"{' and '.join(packages)}: installed")
         return
     yield from apt_update_install(
         missing,
-        optional=optional_archives(read(settings or Settings())),
+        optional=optional_archives(snapshot),
         lock_timeout_s=lock_timeout_s,
     )

@@ -21,6 +21,7 @@ from gpuhost.operations.docker_activation import (
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
+from gpuhost.operations.units import may_reload
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_flags import unit_fault, untried
@@ -97,10 +98,13 @@ def engine(
     if is_stuck and not _may_restart(snapshot, settings):
         refuse("docker", _restart_first(snapshot))
         return
+    if _masked(snapshot) and not may_reload("docker", snapshot, adopt=adopt):
+        return
     if stops := stopped(snapshot, settings):
         tell("docker", f"stops {', '.join(stops)}")
     if finding_of("docker.repository", snapshot, settings).status is Status.FAIL:
-        yield from apt_repositories.add(repository(settings, snapshot.system), snapshot, key_file)
+        repo = repository(settings, snapshot.system)
+        yield from apt_repositories.add(repo, snapshot, key_file, adopt=adopt)
     if missing:
         # Before anything stops: the archive may be out of reach.
         yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
@@ -117,10 +121,9 @@ def engine(
 
 def _start(snapshot: Snapshot, *, is_stuck: bool) -> Commands:
     units = [unit for name in UNITS if (unit := snapshot.units.declared.get(name))]
-    masked = [unit.name for unit in units if unit.masked]
     has_failed = snapshot.docker.engine is None and any(unit.failed for unit in units)
     anew = is_stuck or has_failed
-    if masked:
+    if masked := _masked(snapshot):
         yield run("systemctl", "unmask", *masked)
         # A mask until the next boot is another link.
         yield run("systemctl", "unmask", "--runtime", *masked)
@@ -129,6 +132,11 @@ def _start(snapshot: Snapshot, *, is_stuck: bool) -> Commands:
         yield from restart_engine()
     else:
         yield from enable_now(ENGINE, seconds=120)
+
+
+def _masked(snapshot: Snapshot) -> list[str]:
+    units = [snapshot.units.declared.get(name) for name in UNITS]
+    return [unit.name for unit in units if unit and unit.masked]
 
 
 def _is_somebody_elses_mistake(snapshot: Snapshot) -> bool:

@@ -34,7 +34,6 @@ def activate(snapshot: Snapshot, merged: keys.Merge, *, restart: bool) -> Comman
         "yes" if restart else "no",
         *validation_words(snapshot),
         seconds=RESTART_SECONDS,
-        program=RESTART,
     )
 
 

@@ -104,6 +104,9 @@ def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
         host.noop("gpuhost has no firewall rules on this host")
         return
     if is_in_place(snapshot.firewall):
+        guard = [file.path for file in _differing(snapshot)]
+        if is_refused("firewall", snapshot, guard, adopt=settings.adopt):
+            return
         yield from _install_guard(snapshot)
         yield from _change(removal(snapshot.firewall), settings)
     paths = [file.path for file in host_files()]

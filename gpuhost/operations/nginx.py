@@ -20,7 +20,6 @@ from gpuhost.snapshot.nginx import RECORD
 def packages(
     certbot: bool = False,
     lock_timeout_s: int = LOCK_TIMEOUT_S,
-    settings: Settings | None = None,
 ) -> Commands:
     """
     Install the distribution's nginx, start it, and enable it at boot. Its configuration stays as it
@@ -28,7 +27,6 @@ def packages(
 
     + certbot: also install certbot, whose timer renews certificates
     + lock_timeout_s: seconds to wait for another apt process
-    + settings: the settings with which the deploy has read this host, to avoid a second reading
 
     **Example:**
 
@@ -37,7 +35,7 @@ def packages(
         from gpuhost.operations import nginx
         nginx.packages(name="nginx", certbot=True)
     """
-    snapshot = read(settings or Settings())
+    snapshot = read(Settings())
     certificates = certbot or snapshot.nginx.certificates
     missing = missing_packages(snapshot, certificates=certificates)
     is_recorded = snapshot.nginx.needed and snapshot.nginx.certificates == certificates

@@ -136,17 +136,19 @@ def driver(
     elif plan.replaces and running and not adopt:
         refuse("nvidia", f"{plan.why}; replacing it breaks {', '.join(running)}: set adopt=True")
     else:
-        yield from _install(snapshot, plan, lock_timeout_s)
+        yield from _install(snapshot, plan, lock_timeout_s, adopt=adopt)
 
 
-def _install(snapshot: Snapshot, plan: InstallPlan, lock_timeout_s: int) -> Commands:
+def _install(
+    snapshot: Snapshot, plan: InstallPlan, lock_timeout_s: int, *, adopt: bool
+) -> Commands:
     packages = plan.packages
     if packages is None:
         return
     if plan.replaces:
         tell("nvidia", f"replaces driver {snapshot.nvidia.driver or snapshot.nvidia.on_disk}")
     if plan.repository:
-        yield from _add_repository(snapshot, plan.repository)
+        yield from _add_repository(snapshot, plan.repository, adopt=adopt)
     if plan.archive:
         yield put(plan.archive.path, plan.archive.content)
     yield put(BLACKLIST, BLACKLIST_TEXT)
@@ -167,9 +169,9 @@ def _is_debian(snapshot: Snapshot) -> bool:
     return snapshot.system.distribution == "debian"
 
 
-def _add_repository(snapshot: Snapshot, repository: Repository) -> Commands:
+def _add_repository(snapshot: Snapshot, repository: Repository, *, adopt: bool) -> Commands:
     """Add NVIDIA's repository, and prefer its packages over the distribution's."""
-    yield from apt_repositories.add(repository, snapshot)
+    yield from apt_repositories.add(repository, snapshot, adopt=adopt)
     yield put(PREFERENCES, preferences())
 
 
@@ -189,7 +191,8 @@ def _repair(snapshot: Snapshot, settings: Settings) -> Commands:
         host.noop("no driver has to be installed")
         return
     if repository_is_missing:
-        yield from _add_repository(snapshot, repository_for(snapshot, settings))
+        repository = repository_for(snapshot, settings)
+        yield from _add_repository(snapshot, repository, adopt=settings.adopt)
     if rival_may_load:
         yield put(BLACKLIST, BLACKLIST_TEXT)
         yield script("nvidia_load.sh", seconds=LOAD_SECONDS)
@@ -207,16 +210,12 @@ def _build(snapshot: Snapshot, settings: Settings, kernel: str) -> Commands:
         return
     # Also when they are there: apt finishes what a failed build has left half configured.
     if maker(kernel) is not Maker.OTHER:
-        headers = [headers_of(kernel)]
         yield from apt_update_install(
-            headers,
+            headers_of(snapshot, kernel),
             optional=optional_archives(snapshot),
             lock_timeout_s=settings.apt_lock_timeout_s,
         )
-    if kernel in snapshot.kernels.buildable:
-        yield script("nvidia_build.sh", kernel, seconds=BUILD_SECONDS)
-    else:
-        yield run("dkms", "autoinstall", "-k", kernel, seconds=BUILD_SECONDS)
+    yield script("nvidia_build.sh", kernel, seconds=BUILD_SECONDS)
 
 
 @operation

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 from typing import ParamSpec
 from weakref import WeakKeyDictionary
 
@@ -21,7 +21,7 @@ from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
 from gpuhost.operations.failures import lacks_packages, skip_reason
-from gpuhost.operations.refuse import refuse
+from gpuhost.operations.refuse import Refused, refuse
 from gpuhost.plans.request import request_for
 from gpuhost.remote.controller import protect_controller
 from gpuhost.settings import Settings
@@ -58,7 +58,8 @@ def read(settings: Settings) -> Snapshot:
     # An operation may run without a deploy of gpuhost, and without its config.py.
     protect_controller()
     host: Host = ctx_host.get()
-    request = request_for(settings)
+    # Operations that know nothing of the other settings read the defaults' paths.
+    request = request_for(settings) | _default_request()
     last = _readings.get(host)
     changes = _changes(host)
     if last and _is_valid(last, changes) and last.request.covers(request):
@@ -74,6 +75,11 @@ def read(settings: Settings) -> Snapshot:
     if raw:
         _readings[host] = _Reading(began, changes, request, snapshot)
     return snapshot
+
+
+@cache
+def _default_request() -> Request:
+    return request_for(Settings())
 
 
 def _is_valid(last: _Reading, changes: int) -> bool:
@@ -112,7 +118,7 @@ def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
                     return
                 forget()
                 yield command
-        except NotRead as reason:
+        except (NotRead, Refused) as reason:
             # An exception would end the run on every host. The check reports `unknown` for it.
             refuse(noun, str(reason))
         except Exception as error:

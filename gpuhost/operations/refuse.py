@@ -13,6 +13,10 @@ def refuse(noun: str, reason: str) -> None:
     host.noop(f"{noun}: {reason}")
 
 
+class Refused(Exception):
+    """Raised before an operation yields its first command. The message is the reason."""
+
+
 def tell(noun: str, effect: str) -> None:
     """Print what a change that was allowed stops, with the plan and when it is made."""
     logger.warning(f"{host.print_prefix}{noun}: {effect}")

@@ -10,7 +10,7 @@ from pyinfra import host as this_host
 from pyinfra.api import FunctionCommand, QuoteString, State, StringCommand
 from pyinfra.api.host import Host
 
-from gpuhost.domain.apt.clashes import aside, conflicting, mark
+from gpuhost.domain.apt.clashes import aside, conflicting, mark, rest, written
 from gpuhost.domain.apt.conflicts import Definition, malformed
 from gpuhost.domain.apt.entry import SourceFile
 from gpuhost.domain.apt.openpgp import NoKey, armor, fingerprints
@@ -18,7 +18,8 @@ from gpuhost.domain.apt.record import RECORD
 from gpuhost.domain.apt.repository import ORIGINALS, Repository, key_path, sources_path
 from gpuhost.domain.apt.repository import put_aside as aside_path
 from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.plans.apt_archives import clashing, put_aside
+from gpuhost.operations.refuse import Refused, tell
+from gpuhost.plans.apt_archives import SPLIT, clashing, put_aside, shared
 from gpuhost.plans.docker_packages import NAME as DOCKER
 from gpuhost.plans.nvidia_repository import NAME as NVIDIA
 from gpuhost.plans.toolkit_packages import NAME as TOOLKIT
@@ -32,13 +33,14 @@ LARGEST_KEY = 1 << 20
 
 
 @operation
-def drop_broken(settings: Settings | None = None) -> Commands:
+def drop_broken(adopt: bool = False) -> Commands:
     """
     Remove repositories that gpuhost added and whose file or key is damaged, and put aside other
-    definitions of them with another key: with one of either, every apt command fails. The operation
-    that needs a removed repository adds it again.
+    definitions of them with another key: with one of either, every apt command fails. Where such a
+    definition has other archives too, gpuhost's own is removed instead, without `adopt`. The
+    operation that needs a removed repository adds it again.
 
-    + settings: the settings with which the deploy has read this host, to avoid a second reading
+    + adopt: put aside also a definition that has other archives
 
     **Example:**
 
@@ -47,7 +49,7 @@ def drop_broken(settings: Settings | None = None) -> Commands:
         from gpuhost.operations import repository
         repository.drop_broken(name="Broken repositories")
     """
-    snapshot = read(settings or Settings())
+    snapshot = read(Settings())
     broken = [name for name in NAMES if _is_broken(snapshot, name)]
     files, version = snapshot.apt.sources.files, snapshot.apt.version
     architecture = snapshot.system.architecture
@@ -57,7 +59,14 @@ def drop_broken(settings: Settings | None = None) -> Commands:
     for name in broken:
         yield remove(sources_path(name))
     for name, theirs in others.items():
-        yield from _put_aside(snapshot, name, theirs)
+        ours = written(files, name, architecture)
+        mixed = [each for each in theirs if ours and rest(each, ours)]
+        if mixed and not adopt:
+            # apt works again, and the operation that adds it refuses to, with the reason.
+            tell(name, f"removes {sources_path(name)}: apt refuses it beside {mixed[0]}")
+            yield remove(sources_path(name))
+        else:
+            yield from _put_aside(snapshot, name, theirs)
 
 
 def _is_broken(snapshot: Snapshot, name: str) -> bool:
@@ -73,11 +82,19 @@ def _is_broken(snapshot: Snapshot, name: str) -> bool:
     return False
 
 
-def add(repository: Repository, snapshot: Snapshot, key_file: str | None = None) -> Commands:
+def add(
+    repository: Repository, snapshot: Snapshot, key_file: str | None = None, *, adopt: bool
+) -> Commands:
     """Install the key and the sources file, and put clashing definitions aside.
 
     + key_file: the key as a file on this machine; None: the host downloads it
+    + adopt: also those that have more than this archive; without it, raises Refused
     """
+    if not adopt and (mixed := shared(snapshot, repository)):
+        raise Refused(
+            f"{repository.sources_path} cannot be added beside another definition of its archive, "
+            f"and {mixed}: {SPLIT}"
+        )
     yield FunctionCommand(_install_key, (repository, key_file), {})
     yield from _put_aside(snapshot, repository.name, clashing(snapshot, repository))
     yield put(repository.sources_path, repository.sources)
@@ -99,6 +116,9 @@ def delete(repository: Repository, snapshot: Snapshot, *others: str) -> Commands
 
 def _put_aside(snapshot: Snapshot, name: str, theirs: list[Definition]) -> Commands:
     change = aside(snapshot.apt.sources, name, theirs)
+    if theirs:
+        places = ", ".join(map(str, theirs))
+        tell(name, f"puts {places} aside: {sources_path(name)} has its archive")
     if change.moved:
         yield run("mkdir", "-p", ORIGINALS)
         yield run("mv", "-f", "--", *change.moved, f"{ORIGINALS}/")

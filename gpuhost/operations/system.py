@@ -10,6 +10,7 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
+from gpuhost.operations.units import may_reload
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.system import UPDATES_FILE, updates_text
 from gpuhost.remote.apt import (
@@ -113,11 +114,12 @@ def hostname() -> Commands:
 
 
 @operation
-def clock(lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
+def clock(adopt: bool = False, lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
     """
     Synchronise the clock with a time server: by the installed service, or by systemd-timesyncd if
     there is none. In a container it does nothing, because the clock is that of its host.
 
+    + adopt: reload systemd even if that takes the GPUs from running containers
     + lock_timeout_s: seconds to wait for another apt process
 
     **Example:**
@@ -132,16 +134,19 @@ def clock(lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
     if not _is_failing("system.clock", settings):
         host.noop(f"clock: {finding_of('system.clock', snapshot, settings).actual}")
         return
+    service = (
+        snapshot.clock.installed[0] if snapshot.clock.installed else "systemd-timesyncd.service"
+    )
+    is_masked = service in snapshot.units.masked
+    if is_masked and not may_reload("system", snapshot, adopt=adopt):
+        return
     if not snapshot.clock.installed:
         yield from apt_update_install(
             ["systemd-timesyncd"],
             optional=optional_archives(snapshot),
             lock_timeout_s=lock_timeout_s,
         )
-    service = (
-        snapshot.clock.installed[0] if snapshot.clock.installed else "systemd-timesyncd.service"
-    )
-    if service in snapshot.units.masked:
+    if is_masked:
         yield run("systemctl", "unmask", service)
     yield from enable_now(service, seconds=60)
     yield with_output(
@@ -150,11 +155,14 @@ def clock(lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
 
 
 @operation
-def security_updates(present: bool = True, lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
+def security_updates(
+    adopt: bool = False, present: bool = True, lock_timeout_s: int = LOCK_TIMEOUT_S
+) -> Commands:
     """
     Enable automatic security updates (unattended-upgrades), except for NVIDIA's and Docker's
     packages: their upgrade stops running containers.
 
+    + adopt: reload systemd even if that takes the GPUs from running containers
     + present: False: remove gpuhost's configuration; everything else stays as it is
     + lock_timeout_s: seconds to wait for another apt process
 
@@ -181,6 +189,9 @@ def security_updates(present: bool = True, lock_timeout_s: int = LOCK_TIMEOUT_S)
             f"another file overrides {UPDATES_FILE}: grep -r Unattended /etc/apt/apt.conf.d",
         )
         return
+    masked = [name for name in TIMERS if name in snapshot.units.masked]
+    if masked and not may_reload("system", snapshot, adopt=adopt):
+        return
     if not snapshot.updates.installed:
         yield from apt_update_install(
             ["unattended-upgrades"],
@@ -190,6 +201,6 @@ def security_updates(present: bool = True, lock_timeout_s: int = LOCK_TIMEOUT_S)
     if not is_written:
         yield put(UPDATES_FILE, updates_text())
     if snapshot.updates.stopped_timers:
-        if masked := [name for name in TIMERS if name in snapshot.units.masked]:
+        if masked:
             yield run("systemctl", "unmask", *masked)
         yield from enable_now(*TIMERS, seconds=60)

@@ -6,6 +6,7 @@ from pyinfra import host
 
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
+from gpuhost.operations.units import may_reload
 from gpuhost.plans.firewall_files import LOAD_UNIT
 from gpuhost.plans.system_files import faults
 from gpuhost.plans.system_units import broken_units, masked_units
@@ -34,11 +35,13 @@ def unmask(settings: Settings | None = None) -> Commands:
         system_upkeep.unmask(name="Masked units")
     """
     settings = settings or Settings()
-    if names := masked_units(read(settings), settings):
+    snapshot = read(settings)
+    names = masked_units(snapshot, settings)
+    if not names:
+        host.noop("no unit that this host needs is masked")
+    elif may_reload("system", snapshot, adopt=settings.adopt):
         yield run("systemctl", "unmask", *names)
         yield run("systemctl", "unmask", "--runtime", *names)
-    else:
-        host.noop("no unit that this host needs is masked")
 
 
 @operation

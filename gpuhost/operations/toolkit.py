@@ -45,6 +45,7 @@ def packages(
     key_file: str | None = None,
     hold: bool = True,
     gpu: Gpu = "auto",
+    adopt: bool = False,
     present: bool = True,
     lock_timeout_s: int = LOCK_TIMEOUT_S,
 ) -> Commands:
@@ -58,6 +59,7 @@ def packages(
     + key_file: that key as a file on this machine; None: the host downloads it
     + hold: hold the packages at their version
     + gpu: install it: "auto" (if there is a card), "required", or "none"
+    + adopt: put another definition of the repository aside, even if it has other archives too
     + present: False: remove packages, repository, key, CDI specifications, test image and record;
       moved sources files of its repository are restored, and running containers keep running
     + lock_timeout_s: seconds to wait for another apt process
@@ -79,6 +81,7 @@ def packages(
         toolkit_key_file=key_file,
         nvidia_hold=hold,
         gpu=gpu,
+        adopt=adopt,
         apt_lock_timeout_s=lock_timeout_s,
     )
     snapshot = read(settings)
@@ -92,7 +95,7 @@ def packages(
         return
     if "toolkit.repository" in wrong:
         repo = repository(settings, snapshot.system.architecture)
-        yield from apt_repositories.add(repo, snapshot, key_file)
+        yield from apt_repositories.add(repo, snapshot, key_file, adopt=adopt)
     if "toolkit.packages" in wrong:
         yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
         yield script(
@@ -210,7 +213,6 @@ def proof(
         current.settings,
         "no" if image else "yes",
         seconds=PROOF_SECONDS,
-        program="cuda_call.py",
     )
 
 

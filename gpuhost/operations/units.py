@@ -16,10 +16,15 @@ from gpuhost.snapshot.units import read_unit
 
 def is_refused(noun: str, snapshot: Snapshot, paths: Iterable[str], *, adopt: bool) -> bool:
     """Refuse to change these files, if systemd would take the GPUs from running containers."""
-    reason = reload_refusal(snapshot, adopt=adopt) if needs_reload(snapshot, paths) else ""
+    return needs_reload(snapshot, paths) and not may_reload(noun, snapshot, adopt=adopt)
+
+
+def may_reload(noun: str, snapshot: Snapshot, *, adopt: bool) -> bool:
+    """Whether systemd may read its units again; refuse it otherwise. To unmask one reloads too."""
+    reason = reload_refusal(snapshot, adopt=adopt)
     if reason:
         refuse(noun, reason)
-    return bool(reason)
+    return not reason
 
 
 def write_files(snapshot: Snapshot, differing: Collection[HostFile]) -> Commands:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +15,9 @@ from gpuhost.fleet.releases import AppReport, FleetApps, HostApps, RunState
 from gpuhost.outputs.clock import minute
 from gpuhost.outputs.fleet import print_reason, styled_status
 from gpuhost.runner.contract import RESTORE_FAILED, UNDONE, VERIFIED
-from gpuhost.snapshot.app_state import AppState, ReleaseState
+
+if TYPE_CHECKING:
+    from gpuhost.snapshot.app_state import AppState, ReleaseState
 
 RUN_STATE_STYLES = {RunState.RUNNING: "green", RunState.STARTING: "yellow"}
 # Characters of a commit id that are shown.

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from gpuhost.domain.apt.archive import OwnArchives
-from gpuhost.domain.apt.clashes import clashes
+from gpuhost.domain.apt.clashes import clashes, conflicting, rest
 from gpuhost.domain.apt.conflicts import Definition, definitions, releases
 from gpuhost.domain.apt.documents import own_archives
-from gpuhost.domain.apt.entry import Entry
+from gpuhost.domain.apt.entry import Entry, SourceFile
 from gpuhost.domain.apt.mirrors import ARCHIVES
+from gpuhost.domain.apt.originals import OURS
 from gpuhost.domain.apt.repository import Repository
 from gpuhost.domain.apt.vendors import NAMES, archive_of
 from gpuhost.domain.redact import LOGIN, redact_credentials
 from gpuhost.snapshot import NotRead, Snapshot
-
-# Vendors whose packages gpuhost installs.
-INSTALLED_FROM = ("docker", "nvidia-container-toolkit", "nvidia-cuda")
 
 
 def distribution_archives(snapshot: Snapshot) -> OwnArchives:
@@ -26,43 +24,62 @@ def distribution_archives(snapshot: Snapshot) -> OwnArchives:
 
 
 def optional_archives(snapshot: Snapshot) -> tuple[str, ...]:
-    """URIs of sources that nothing of gpuhost's comes from, as apt's errors have them: neither the
-    distribution's own, nor of a vendor that gpuhost installs from."""
+    """URIs of sources that are neither the distribution's own nor gpuhost's, as apt's errors have
+    them: without one of these an installation may succeed."""
     try:
-        own, architecture = distribution_archives(snapshot), snapshot.system.architecture
-        optional: dict[str, bool] = {}
-        for definition in definitions(snapshot.apt.sources.files):
-            for uri, suite in releases(definition.entry, architecture):
-                archive = archive_of(uri, suite)
-                is_needed = own.recognises(definition.entry) or (
-                    archive is not None and archive.vendor in INSTALLED_FROM
-                )
-                # apt has one word for a medium, whatever its name.
-                is_medium = archive is not None and archive.vendor == "medium"
-                name = "cdrom:" if is_medium else LOGIN.sub("//", uri.rstrip("/"))
-                optional[name] = optional.get(name, True) and not is_needed
+        files, architecture = snapshot.apt.sources.files, snapshot.system.architecture
+        own = distribution_archives(snapshot)
     except NotRead:
         return ()
-    needed = [name for name, may_fail in optional.items() if not may_fail]
-    # apt's error is found by its URI: one that another URI begins with would hide that one's.
-    return tuple(
-        name
-        for name, may_fail in optional.items()
-        if may_fail and not any(other.startswith(name) for other in needed)
-    )
+    ours = {file.path for file in files if file.content.startswith(OURS)}
+    needed: set[str] = set()
+    others: set[str] = set()
+    for definition in definitions(files):
+        is_needed = definition.path in ours or own.recognises(definition.entry)
+        uris = {uri for uri, _ in releases(definition.entry, architecture)}
+        (needed if is_needed else others).update(map(_in_errors, uris))
+    # A URI that another one begins with would hide that one's error.
+    return tuple(sorted(uri for uri in others if not any(name.startswith(uri) for name in needed)))
+
+
+def _in_errors(uri: str) -> str:
+    """apt has another word for a medium, and no login."""
+    return "cdrom:" if uri.startswith("cdrom:") else LOGIN.sub("//", uri.rstrip("/"))
+
+
+SPLIT = "give the rest a definition of its own, or set adopt=True to put it aside"
 
 
 def clashing(snapshot: Snapshot, repository: Repository) -> list[Definition]:
-    """Other definitions of an archive that gpuhost defines itself."""
-    sources = snapshot.apt.sources
-    return clashes(sources.files, repository, sources.distribution)
+    """Other definitions of an archive that gpuhost defines itself.
+
+    One that has other archives too stays, if apt accepts it beside ours.
+    """
+    files = snapshot.apt.sources.files
+    ours = SourceFile(repository.sources_path, repository.sources)
+    others = [file for file in files if file.path != ours.path]
+    refused = conflicting(
+        [*others, ours], repository.name, repository.architecture, snapshot.apt.version
+    )
+    found = clashes(files, repository)
+    return [each for each in found if each in refused or not rest(each, repository)]
+
+
+def shared(snapshot: Snapshot, repository: Repository) -> str:
+    """Those that have more than the archive, which would be lost with them, for a person."""
+    found = {str(each): rest(each, repository) for each in clashing(snapshot, repository)}
+    return "; ".join(
+        f"{place} has {', '.join(map(redact_credentials, words))} too"
+        for place, words in found.items()
+        if words
+    )
 
 
 def put_aside(snapshot: Snapshot, repository: Repository) -> list[str]:
     """Paths of the files that were moved away because of a repository."""
-    apt = snapshot.apt
-    theirs = clashes(apt.aside, repository, apt.sources.distribution)
-    return list(dict.fromkeys(definition.path for definition in theirs))
+    return list(
+        dict.fromkeys(d.path for d in clashes(snapshot.apt.aside, repository, anywhere=True))
+    )
 
 
 def owner(entry: Entry, own: OwnArchives, snapshot: Snapshot) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 
+from gpuhost.domain.firewall.sockets import is_loopback, plain_address
 from gpuhost.plans.docker_flags import switch
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
-from gpuhost.snapshot.ports import plain_address
 from gpuhost.snapshot.units import ENGINE_SOCKET
 
 PROGRAMS = ("dockerd", "podman", "balenad", "balena-engine-d")
@@ -38,10 +37,7 @@ class Endpoint:
 
     @property
     def loopback(self) -> bool:
-        try:
-            return ip_address(self.address).is_loopback
-        except ValueError:
-            return self.address == "localhost"
+        return self.address == "localhost" or is_loopback(self.address)
 
     def __str__(self) -> str:
         where = f"{self.address or 'all addresses'}:{self.port}"

@@ -137,8 +137,9 @@ def _same_plugins(snapshot: Snapshot, settings: Settings) -> list[str]:
 
 
 def has_unknown_engine(snapshot: Snapshot, settings: Settings) -> bool:
-    """Whether an engine answers that comes neither from the declared source nor a known package."""
-    if settings.docker_source == "present" or snapshot.docker.engine is None:
+    """Whether an engine runs that comes neither from the declared source nor a known package."""
+    docker = snapshot.docker
+    if settings.docker_source == "present" or not (docker.engine or docker.is_stuck):
         return False
     return not set(ENGINE_PACKAGES) & set(snapshot.docker.packages)
 

@@ -5,7 +5,7 @@
 set -u
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 export PATH LC_ALL
-[ "$(id -u)" = 0 ] || exec sudo -n -- "$0"
+[ "$(id -u)" = 0 ] || exec sudo -n -- env SSH_CONNECTION="${SSH_CONNECTION-}" "$0"
 
 # How long cards may take is no part of the hash: each run has its own limit.
 script=$(timeout 60 head -c 1000000)

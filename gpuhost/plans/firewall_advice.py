@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.firewall.journey import Outcome, Ruleset
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.tables import Chain, Chains, Tables, words
@@ -14,7 +15,6 @@ from gpuhost.plans.firewall_walk import walked
 from gpuhost.settings import Settings
 from gpuhost.snapshot.firewall import Firewall
 
-AGAIN = "run the deploy again"
 IPTABLES = re.compile(r"(?P<tool>ip6?tables)(?: -t (?P<table>\w+))?: (?P<chain>\S+) (?P<rule>.*)")
 NFTABLES = re.compile(r"nftables (?P<table>\w+ \S+): ")
 POLICY = re.compile(r"the policy \w+ of ")

@@ -275,7 +275,15 @@ ufw_is_on() { grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf; }
 
 # With IPV6=no ufw empties the IPv6 table, with MANAGE_BUILTINS=yes all of them, Docker's rules too.
 own_defaults() {
-    sed -i -e 's/^IPV6=.*/IPV6=yes/' -e 's/^MANAGE_BUILTINS=.*/MANAGE_BUILTINS=no/' /etc/default/ufw
+    for pair in IPV6=yes MANAGE_BUILTINS=no; do
+        if grep -q "^${pair%=*}=" /etc/default/ufw; then
+            sed -i "s/^${pair%=*}=.*/$pair/" /etc/default/ufw
+        else
+            # Its last line may have no end.
+            sed -i "\$a\\" /etc/default/ufw
+            echo "$pair" >>/etc/default/ufw
+        fi
+    done
 }
 
 # ufw does not bring back a jump that somebody took out of INPUT: it must find no chain of its own.

@@ -5,35 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_network
 
-from gpuhost.domain.firewall.iptables_rule import Rule
 from gpuhost.domain.firewall.listeners import (
     DOCKER_PROXY,
     ENGINE_PROGRAM,
     Listener,
-    PublishedPort,
-    parse_published,
 )
-from gpuhost.domain.firewall.packet import Match, Network, Packet
-from gpuhost.domain.firewall.ports import PROTOCOLS, UNNAMED_PORT, named_ports
+from gpuhost.domain.firewall.ports import PROTOCOLS
 from gpuhost.domain.firewall.published import DOCKERS_OWN
 from gpuhost.domain.firewall.rule import Family, FirewallRule, Protocol
-from gpuhost.domain.firewall.tables import Chain, options
+from gpuhost.domain.firewall.sockets import PublishedPort, is_loopback, parse_published
+from gpuhost.domain.firewall.tables import Chain
 from gpuhost.domain.firewall.ufw import UfwRule
 from gpuhost.plans.firewall import Opening, all_rules, allowed_rules, is_ours, openings
-from gpuhost.plans.firewall_walk import packet_to
+from gpuhost.plans.firewall_walk import OWN_CHAINS, packet_to
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.firewall import LOADING_RIVALS, RUNNING_RIVALS, Firewall
 
 PUBLISHERS = (DOCKER_PROXY, ENGINE_PROGRAM)
-KNOWN_CHAINS = re.compile(r"(ufw6?|DOCKER|GPUHOST)(-.*)?")
 # Of Docker 28.0: the networks of its bridges.
 DOCKERS_SET = "--match-set docker-ext-bridges-v"
-# What our change closes: it is let in without rules, by a policy, by `ufw allow`, by Docker.
+# What our change closes: it is let in without rules, by a policy (ufw's own chains too: it tracks
+# what its policy accepts), by `ufw allow`, by Docker.
 OURS_TO_CLOSE = re.compile(
-    r"^no rule$|the policy ACCEPT of \w+$|: (ufw6?-user-input|DOCKER[A-Z0-9-]*) .*-j ACCEPT$"
+    r"^no rule$|the policy ACCEPT of \w+$"
+    r"|: (ufw6?-(user|track|skip-to-policy)-input|DOCKER[A-Z0-9-]*) .*-j ACCEPT$"
 )
 # Docker's own end of the chain; the host to itself, which ufw also writes with IPV6=no.
 HARMLESS = {
@@ -53,10 +50,10 @@ def is_in_place(firewall: Firewall) -> bool:
 
 @dataclass(frozen=True)
 class Foreign:
-    """A rule that gpuhost did not make. opens: it allows undeclared connections."""
+    """A rule that gpuhost did not make. opens: it is ufw's, and allows undeclared connections."""
 
     text: str
-    opens: bool
+    opens: bool = False
 
 
 def foreign_rules(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]:
@@ -71,21 +68,21 @@ def foreign_rules(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]
         tool = "iptables" if family == 4 else "ip6tables"
         for chain in FIREWALLS_CHAINS:
             rules += [
-                Foreign(f"{tool}: {chain} {rule}", _opens(chain, rule, expected, family))
+                Foreign(f"{tool}: {chain} {rule}")
                 for rule in tables.chain(chain).rules
                 if not _is_known(chain, rule, firewall.bridges.own)
             ]
         # What is sent on to another machine or port: our rules close it if it is not declared.
         rules += [
-            Foreign(f"{tool} -t nat: PREROUTING {rule}", False)
+            Foreign(f"{tool} -t nat: PREROUTING {rule}")
             for rule in tables.table("nat").get("PREROUTING", Chain()).rules
             if not _is_known("PREROUTING", rule, firewall.bridges.own)
         ]
     rules += [
-        Foreign(f"{path} fills DOCKER-USER whenever ufw starts, as ufw-docker does", False)
+        Foreign(f"{path} fills DOCKER-USER whenever ufw starts, as ufw-docker does")
         for path in firewall.docker_user
     ]
-    rules += [Foreign(f"nftables: table {name}", False) for name in firewall.nft_tables]
+    rules += [Foreign(f"nftables: table {name}") for name in firewall.nft_tables]
     return tuple(dict.fromkeys(rules))
 
 
@@ -104,37 +101,13 @@ def _is_known(chain: str, rule: str, bridges: tuple[str, ...]) -> bool:
     if (chain, rule) in HARMLESS:
         return True
     target = re.search(r"-[jg] (\S+)$", rule)
-    if target and KNOWN_CHAINS.fullmatch(target[1]):
+    if target and OWN_CHAINS.fullmatch(target[1]):
         return True
     interfaces = re.findall(r"-[io] (\S+)", rule)
     return chain == "FORWARD" and (
         any(DOCKERS_OWN.fullmatch(name) or name in bridges for name in interfaces)
         or DOCKERS_SET in rule
     )
-
-
-def _opens(chain: str, rule: str, expected: tuple[Opening, ...], family: Family) -> bool:
-    """Whether it accepts new connections from outside that nothing declares."""
-    parsed = Rule.parse(rule)
-    if chain not in ("INPUT", "DOCKER-USER") or parsed.target != "ACCEPT":
-        return False
-    declared = [o.rule.in_family(family) for o in expected if o.interface is None]
-    source = _source(rule, family)
-    for port, protocol in named_ports([rule]) or {(UNNAMED_PORT, name) for name in PROTOCOLS}:
-        packet = Packet(family, protocol, port, source)
-        opened = FirewallRule(port, port, protocol, source).in_family(family)
-        if parsed.match(packet) is not Match.NO and not any(d.covers(opened) for d in declared):
-            return True
-    return False
-
-
-def _source(rule: str, family: Family) -> Network | None:
-    """The network to which the rule is limited; None: to none."""
-    texts = [option[1] for option in options(rule) if option[0] == "-s"]
-    try:
-        return ip_network(texts[0], strict=False) if texts else None
-    except ValueError:
-        return None
 
 
 def ports_to_close(
@@ -178,8 +151,11 @@ def _stays_open(rule: FirewallRule, listener: Listener) -> bool:
     """Ports without a protocol are those of TCP and UDP; no port at all is every protocol."""
     if listener.protocol not in PROTOCOLS:
         return (rule.first, rule.protocol, rule.source) == (None, None, None)
-    protocol: Protocol = "udp" if listener.protocol == "udp" else "tcp"
-    return rule.mentions(listener.port, listener.port, protocol)
+    return rule.mentions(listener.port, listener.port, _protocol(listener.protocol))
+
+
+def _protocol(name: str) -> Protocol:
+    return "udp" if name == "udp" else "tcp"
 
 
 def _is_of(listener: Listener, port: PublishedPort) -> bool:
@@ -192,7 +168,7 @@ def closed_ports(published: Iterable[PublishedPort], settings: Settings) -> list
     return [
         str(port)
         for port in sorted(set(published))
-        if not any(rule.mentions(port.first, port.last, port.protocol) for rule in rules)
+        if not any(rule.mentions(port.first, port.last, _protocol(port.protocol)) for rule in rules)
     ]
 
 
@@ -210,7 +186,7 @@ def refusal(snapshot: Snapshot, settings: Settings) -> Refusal | None:
         return rival
     if settings.adopt or is_in_place(snapshot.firewall):
         return None
-    published = list(published_ports(snapshot))
+    published = published_ports(snapshot)
     closing = ports_to_close(snapshot.firewall, settings, published)
     closing += closed_ports(published, settings)
     foreign = [rule.text for rule in foreign_rules(snapshot.firewall, settings)]
@@ -244,9 +220,11 @@ def _rival(firewall: Firewall) -> Refusal | None:
     return None
 
 
-def published_ports(snapshot: Snapshot) -> Iterable[PublishedPort]:
+def published_ports(snapshot: Snapshot) -> list[PublishedPort]:
+    """Those of running containers beyond the host itself."""
     return [
         port
         for container in snapshot.docker.running_containers
         for port in parse_published(container.ports, container.name)
+        if port.protocol in PROTOCOLS and not is_loopback(port.address)
     ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 
 from gpuhost.domain.firewall.journey import Outcome, Ruleset
-from gpuhost.domain.firewall.packet import Network, Packet
-from gpuhost.domain.firewall.ports import PORTS, PROTOCOLS, named_ports, unnamed_port
+from gpuhost.domain.firewall.packet import WIDE, Network, Packet
+from gpuhost.domain.firewall.ports import PROTOCOLS, named_ports, unnamed_port
 from gpuhost.domain.firewall.rule import Family, FirewallRule, Protocol
 from gpuhost.plans.firewall import SSH_COMMENT, Opening, is_missing, openings
 from gpuhost.settings import Settings
@@ -19,6 +19,12 @@ from gpuhost.snapshot.firewall import Firewall
 OWN_CHAINS = re.compile(r"(ufw6?|GPUHOST|DOCKER)(-.*)?")
 UFW_CHAIN = re.compile(r"\w+: ufw6?-")
 MOST_PORTS = 60
+EVERY_PORT = "every port"
+# The network of a rule that does not close, of iptables and of nftables.
+SOURCE = re.compile(
+    r"^(?!.*(?:-j (?:DROP|REJECT|RETURN)|\b(?:drop|reject|return)\b))"
+    r".*?(?:(?<!! )-s (\S+)|\bip6? saddr ([0-9a-f.:/]+))"
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,8 @@ def foreign_texts(ruleset: Ruleset) -> list[str]:
 class Undeclared:
     """Ports that are open without being declared, by one rule.
 
-    + everything: the rule names no port
+    + ports: EVERY_PORT alone if it is not about named ones
+    + everything: also from everywhere
     + certain: False: gpuhost cannot say whether they are open
     """
 
@@ -113,53 +120,93 @@ class Undeclared:
     certain: bool
 
     def __str__(self) -> str:
-        return f"{self.outcome.rule} ({'every port' if self.everything else ', '.join(self.ports)})"
+        return f"{self.outcome.rule} ({', '.join(self.ports)})"
 
 
 def undeclared(firewall: Firewall, settings: Settings) -> tuple[Undeclared, ...]:
-    """What is accepted from anywhere though nothing declares it; rules of ufw are told by ufw."""
+    """What is accepted though nothing declares it; rules of ufw are told by ufw."""
     declared = [o.rule for o in openings(firewall, settings) if o.interface is None]
-    opened: dict[Outcome, dict[str, None]] = {}
+    opened: dict[Outcome, list[_Asked]] = {}
     for ruleset in firewall.rulesets.values():
-        for packet, is_named in _candidates(firewall, ruleset):
-            if any(_covers(rule, packet) for rule in declared):
+        for asked in _asked(firewall, ruleset):
+            if asked.is_covered(declared):
                 continue
-            outcome = replace(ruleset.outcome(packet), lists=())
+            outcome = replace(ruleset.outcome(asked.packet), lists=())
             if outcome.is_closed or UFW_CHAIN.match(outcome.rule):
                 continue
-            if outcome.verdict == "accept" or not is_named:
-                opened.setdefault(outcome, {})[f"{_asked(packet)}/{packet.protocol}"] = None
-    return tuple(
-        Undeclared(o, tuple(ports), not PORTS.search(o.rule), o.verdict == "accept")
-        for o, ports in opened.items()
+            if outcome.verdict == "accept" or not asked.is_named:
+                opened.setdefault(outcome, []).append(asked)
+    return tuple(_undeclared(outcome, asked) for outcome, asked in opened.items())
+
+
+def _undeclared(outcome: Outcome, asked: list[_Asked]) -> Undeclared:
+    from_everywhere = any(not each.is_named and each.is_from_anywhere for each in asked)
+    ports = tuple(dict.fromkeys(map(str, asked)))
+    return Undeclared(
+        outcome,
+        (EVERY_PORT,) if EVERY_PORT in ports else ports,
+        from_everywhere,
+        outcome.verdict == "accept" or not from_everywhere,
     )
 
 
-def _candidates(firewall: Firewall, ruleset: Ruleset) -> Iterator[tuple[Packet, bool]]:
-    """Packets to a port that nobody names, to those that rules of others name and programs serve.
+@dataclass(frozen=True)
+class _Asked:
+    """A packet, and whether its port is one that a rule or a program has."""
 
-    With each, whether its port is named.
+    packet: Packet
+    is_named: bool
+
+    @property
+    def port(self) -> int:
+        return self.packet.asked_port or self.packet.port
+
+    @property
+    def is_from_anywhere(self) -> bool:
+        source = self.packet.source
+        return source is None or source.prefixlen <= WIDE[self.packet.family]
+
+    def __str__(self) -> str:
+        return f"{self.port}/{self.packet.protocol}" if self.is_named else EVERY_PORT
+
+    def is_covered(self, declared: Iterable[FirewallRule]) -> bool:
+        protocol: Protocol = "udp" if self.packet.protocol == "udp" else "tcp"
+        family = self.packet.family
+        port = FirewallRule(self.port, self.port, protocol, self.packet.source).in_family(family)
+        return any(
+            family in rule.families and rule.in_family(family).covers(port) for rule in declared
+        )
+
+
+def _asked(firewall: Firewall, ruleset: Ruleset) -> Iterator[_Asked]:
+    """Packets to a port that nobody names, to those that rules of others name and programs serve;
+    from anywhere, and from the networks that rules of others name.
     """
     foreign = foreign_texts(ruleset)
-    port = unnamed_port(foreign)
+    unnamed = unnamed_port(foreign)
     for protocol in PROTOCOLS:
-        packet = packet_to(firewall, ruleset.family, protocol, port)
-        yield packet, False
+        packet = packet_to(firewall, ruleset.family, protocol, unnamed)
+        yield _Asked(packet, False)
         # To a container: the address is not known.
-        sent = replace(packet, asked_port=port, rewritten=True, local=False, destinations=())
-        yield replace(sent, out="docker0"), False
+        sent = replace(packet, asked_port=unnamed, rewritten=True, local=False, destinations=())
+        yield _Asked(replace(sent, out="docker0"), False)
     ports = named_ports(foreign)
     ports |= {(x.port, p) for x in firewall.listeners for p in PROTOCOLS if x.protocol == p}
     for port, protocol in sorted(ports)[:MOST_PORTS]:
-        yield packet_to(firewall, ruleset.family, protocol, port), True
+        yield _Asked(packet_to(firewall, ruleset.family, protocol, port), True)
+    for text in list(filter(SOURCE.search, foreign))[:MOST_PORTS]:
+        yield from _from_source(firewall, ruleset.family, text, unnamed)
 
 
-def _covers(rule: FirewallRule, packet: Packet) -> bool:
-    protocol: Protocol = "udp" if packet.protocol == "udp" else "tcp"
-    port = _asked(packet)
-    everywhere = rule.source is None or rule.source.prefixlen == 0
-    return packet.family in rule.families and everywhere and rule.mentions(port, port, protocol)
-
-
-def _asked(packet: Packet) -> int:
-    return packet.asked_port or packet.port
+def _from_source(firewall: Firewall, family: Family, rule: str, unnamed: int) -> Iterator[_Asked]:
+    """Packets of the network to which a rule is limited, to its ports."""
+    match = SOURCE.search(rule)
+    try:
+        source = ip_network(match[1] or match[2], strict=False) if match else None
+    except ValueError:
+        return
+    if source is None or source.version != family or not source.prefixlen:
+        return
+    named = named_ports([rule])
+    for port, protocol in named or {(unnamed, protocol) for protocol in PROTOCOLS}:
+        yield _Asked(packet_to(firewall, family, protocol, port, source), bool(named))

@@ -13,7 +13,6 @@ from gpuhost.domain.nvidia.card_faults import (
     faults_of_state,
     faults_of_values,
 )
-from gpuhost.domain.nvidia.smi import Gpu
 from gpuhost.domain.nvidia.smi_xml import Report
 from gpuhost.domain.nvidia.xid import CardError
 from gpuhost.snapshot import NotRead, Snapshot
@@ -44,7 +43,7 @@ def faults_of_reports(
     snapshot: Snapshot, faults_of: Callable[[Report], Iterator[Fault]]
 ) -> Iterator[CardFault]:
     """Faults in the cards' own reports. Raises NotRead."""
-    names = {place_of(gpu): f"card {gpu.index} ({gpu.name})" for gpu in snapshot.nvidia.answering}
+    names = {gpu.slot: f"card {gpu.index} ({gpu.name})" for gpu in snapshot.nvidia.answering}
     reports = snapshot.nvidia_health.reports
     if missing := names.keys() - {report.bus_id for report in reports}:
         raise NotRead(f"nvidia-smi -q -x has no {', '.join(names[place] for place in missing)}")
@@ -61,7 +60,7 @@ def faults_of_nvlinks(snapshot: Snapshot) -> Iterator[CardFault]:
             used, most = snapshot.nvidia_health.fewer_links[gpu.index]
             what = f"{used} of {most} NVLinks are active: programs on several cards are slower"
             fault = Fault(what, Action.INSPECT, "nvidia-smi nvlink -s", fix=NVLINK_FIX)
-            yield CardFault(place_of(gpu), f"card {gpu.index} ({gpu.name})", fault)
+            yield CardFault(gpu.slot, f"card {gpu.index} ({gpu.name})", fault)
 
 
 def state_faults(snapshot: Snapshot) -> Iterator[CardFault]:
@@ -69,8 +68,8 @@ def state_faults(snapshot: Snapshot) -> Iterator[CardFault]:
     seen = set()
     for gpu in snapshot.nvidia.answering:
         for fault in faults_of_values(gpu.bad):
-            seen.add(place_of(gpu))
-            yield CardFault(place_of(gpu), f"card {gpu.index} ({gpu.name})", fault)
+            seen.add(gpu.slot)
+            yield CardFault(gpu.slot, f"card {gpu.index} ({gpu.name})", fault)
     for found in faults_of_reports(snapshot, faults_of_state):
         if found.bus_id not in seen:
             yield found
@@ -98,12 +97,11 @@ def _errors(snapshot: Snapshot) -> Iterator[CardFault]:
     except NotRead:
         return
     for gpu in snapshot.nvidia.answering:
-        place = place_of(gpu)
         for error in errors:
-            if error.card and place.startswith(error.card) and not is_settled(error, snapshot):
+            if error.card and gpu.slot.startswith(error.card) and not is_settled(error, snapshot):
                 what = f"{error.name}, {error.meaning.what}"
                 fault = Fault(what, error.meaning.action, error.text, fix=error.meaning.remedy)
-                yield CardFault(place, f"card {gpu.index} ({gpu.name})", fault)
+                yield CardFault(gpu.slot, f"card {gpu.index} ({gpu.name})", fault)
 
 
 def is_settled(error: CardError, snapshot: Snapshot) -> bool:
@@ -119,8 +117,3 @@ def is_settled(error: CardError, snapshot: Snapshot) -> bool:
         return False
     own = next((report for report in reports if report.bus_id.startswith(error.card)), None)
     return own is not None and own.recovery is Action.IGNORE
-
-
-def place_of(gpu: Gpu) -> str:
-    """Where a card is on the PCI bus, as its report says it: 0000:84:00.0."""
-    return gpu.bus_id.lower()[-12:]

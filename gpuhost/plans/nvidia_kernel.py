@@ -12,15 +12,13 @@ def kernel_to_build_for(snapshot: Snapshot) -> Kernel:
 
     Raises NoDriverPackagesError if no driver can be built for it.
     """
-    kernels, packages = snapshot.kernels, snapshot.nvidia.packages
-    release = snapshot.system.kernel
+    kernels, release = snapshot.kernels, snapshot.system.kernel
     if release not in kernels.installed:
         release = kernels.next or release
     why_not = why_not_buildable(snapshot, release)
     if why_not and release in kernels.installed:
         raise NoDriverPackagesError(f"kernel {release}: {why_not}")
-    versions = {name: package.version for name, package in packages.items()}
-    return Kernel(release, kernel_flavour(packages, release, versions))
+    return _kernel(snapshot, release)
 
 
 def why_not_buildable(snapshot: Snapshot, release: str) -> str:
@@ -44,7 +42,7 @@ def headers_to_install(snapshot: Snapshot, kernel: Kernel, headers: tuple[str, .
     following = snapshot.kernels.next
     if not headers:
         return []
-    wanted = [*headers, *([headers_of(following)] if following else [])]
+    wanted = [*headers, *(headers_of(snapshot, following) if following else ())]
     return [name for name in dict.fromkeys(wanted) if _is_known(snapshot, kernel, name)]
 
 
@@ -58,6 +56,12 @@ def _is_known(snapshot: Snapshot, kernel: Kernel, headers: str) -> bool:
     return bool(images & snapshot.nvidia.packages.keys())
 
 
-def headers_of(release: str) -> str:
-    """The package with the headers of one kernel."""
-    return Kernel(release, None).headers[0]
+def headers_of(snapshot: Snapshot, release: str) -> tuple[str, ...]:
+    """The headers of an installed kernel and, through its metapackage, of every later one."""
+    return _kernel(snapshot, release).headers
+
+
+def _kernel(snapshot: Snapshot, release: str) -> Kernel:
+    packages = snapshot.nvidia.packages
+    versions = {name: package.version for name, package in packages.items()}
+    return Kernel(release, kernel_flavour(packages, release, versions))

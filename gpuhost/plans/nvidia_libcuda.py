@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from shlex import quote
 
 from gpuhost.snapshot import Snapshot
 
@@ -51,5 +52,5 @@ def _install(snapshot: Snapshot) -> str:
             if match := pattern.fullmatch(name):
                 library = companion.format(match[1])
                 again = "--reinstall " if library in snapshot.nvidia.packages else ""
-                return f"apt-get install {again}{library}={package.version}"
+                return f"apt-get install {again}{quote(f'{library}={package.version}')}"
     return ""

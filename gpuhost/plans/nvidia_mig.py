@@ -105,9 +105,9 @@ def _declared(gpu: Gpu, wanted: Mapping[str, Mapping[str, int]]) -> Mapping[str,
 def _is_pending(gpu: Gpu, snapshot: Snapshot) -> bool:
     if gpu.mig is None or not snapshot.nvidia_health.is_read:
         return False
-    place, own = gpu.bus_id.lower()[-12:], []
+    own = []
     with suppress(NotRead):
-        own = [report for report in snapshot.nvidia_health.reports if report.bus_id == place]
+        own = [report for report in snapshot.nvidia_health.reports if report.bus_id == gpu.slot]
     pending = own[0].flag(MIG_PENDING) if own else None
     return pending is not None and pending != gpu.mig
 

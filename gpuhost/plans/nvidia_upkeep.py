@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuhost.domain.nvidia.held_packages import held
+from gpuhost.domain.nvidia.held_packages import EXCLUDED, held
 from gpuhost.domain.nvidia.rivals import MODULES
 from gpuhost.snapshot.nvidia import Nvidia
 from gpuhost.snapshot.nvidia_packages import Package
@@ -28,12 +28,10 @@ ExecStart=/usr/bin/nvidia-smi -pm 1
 [Install]
 WantedBy=multi-user.target
 """
-# Prefixes of names, as unattended-upgrades matches its patterns.
-EXCLUDED = ("nvidia-", "libnvidia-", "libcuda", "cuda-", "firmware-nvidia-", "libnvcuvid", "nvlsm")
 EXCLUSIONS_TEXT = (
     "// Written by gpuhost: the driver stays as it is under running containers.\n"
     "Unattended-Upgrade::Package-Blacklist {\n"
-    + "".join(f'    "{name}";\n' for name in EXCLUDED)
+    + "".join(f'    "{name}";\n' for name in (*EXCLUDED, "libnvcuvid", "nvlsm"))
     + "};\n"
 )
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, reduce
+from functools import cache
 from importlib import import_module
-from operator import or_
 from pkgutil import iter_modules
 
 from gpuhost import plans
@@ -17,7 +16,7 @@ Declare = Callable[[Settings], Request]
 
 def request_for(settings: Settings) -> Request:
     """The paths and units of every module of gpuhost.plans that has a function `request`."""
-    return reduce(or_, (request(settings) for request in _declarations()), Request())
+    return Request.union(request(settings) for request in _declarations())
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpuhost.domain.nvidia.held_packages import EXCLUDED
 from gpuhost.settings import Settings
 from gpuhost.snapshot.dpkg import BLACKLIST, PERIODIC
 from gpuhost.snapshot.request import Request
@@ -10,11 +11,7 @@ UPDATES_FILE = "/etc/apt/apt.conf.d/60gpuhost-updates"
 # Prefixes of package names. Ubuntu's linux-modules-nvidia-* are not among them: a new kernel
 # without its modules would have no driver at the next boot.
 BLOCKED = (
-    "nvidia-",
-    "libnvidia-",
-    "libcuda",
-    "cuda-",
-    "firmware-nvidia-",
+    *EXCLUDED,
     "xserver-xorg-video-nvidia",
     "docker",
     "containerd",

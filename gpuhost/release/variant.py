@@ -12,7 +12,7 @@ from gpuhost.appfile.gpu import Variant
 from gpuhost.appfile.model import XGpuhost
 from gpuhost.domain.nvidia.driver_state import SENTENCES
 from gpuhost.domain.nvidia.smi import Gpu
-from gpuhost.plans.nvidia_health import place_of, unusable_cards
+from gpuhost.plans.nvidia_health import unusable_cards
 from gpuhost.release.cards import has_id, mismatch, unread
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
@@ -213,7 +213,7 @@ def _first_usable(cards: list[Gpu], count: int, snapshot: Snapshot) -> list[Gpu]
         unusable = unusable_cards(snapshot)
     except NotRead:
         return cards[:count]
-    good_first = sorted(cards, key=lambda gpu: place_of(gpu) in unusable)[:count]
+    good_first = sorted(cards, key=lambda gpu: gpu.slot in unusable)[:count]
     return [gpu for gpu in cards if gpu in good_first]
 
 

@@ -29,29 +29,14 @@ wait_until_stopped() {
     done
 }
 
-install_runner() {
-    chmod 0644 "$new"
-    mv -f "$new" "$apps/lib/$runner"
-    rm -f "$home/.runner.pyz.new"
-    ln -s "../lib/$runner" "$home/.runner.pyz.new"
-    mv -fT "$home/.runner.pyz.new" "$home/runner.pyz"
-}
-
-# As in release_begin.sh.
-start() {
-    timeout 60 systemd-run --quiet --unit="$unit" --collect --service-type=exec \
-        --description="gpuhost: abort by $by" \
-        -p Restart=on-failure -p RestartSec=1 -p RestartPreventExitStatus="1 2 3 4" \
-        -p RuntimeMaxSec="$limit" -p OOMPolicy=continue \
-        /usr/bin/python3 "$home/runner.pyz" resume "$home"
-}
+@runner.sh@
 
 operation=$(timeout 60 /usr/bin/python3 -I "$new" abort "$home" --by "$by") || exit 1
 [ -n "$operation" ] || exit 0
 wait_until_stopped
 if ! is_in 'active|activating|reloading'; then
-    install_runner || exit 1
+    install_runner "$new" "$home" "$runner" || exit 1
     # Somebody else may have started it meanwhile.
-    start || is_in 'active|activating' || exit 1
+    start "$unit" "$limit" "gpuhost: abort by $by" "$home" resume "$home" || is_in 'active|activating' || exit 1
 fi
 printf '%s\n' "$operation"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 
 from pyinfra.api import QuoteString, StringCommand
 
@@ -91,21 +92,20 @@ def _apt_get(
 ) -> StringCommand:
     """apt-get, after apt_idle.sh: apt itself waits for only one of the four locks.
 
-    + environment: of apt_run.sh; what is empty is left out
+    + environment: variables of apt_run.sh
     """
-    given = {name: value for name, value in environment.items() if value}
+    given = "".join(f"{name}={quote(value)}\n" for name, value in environment.items() if value)
     options = {
         "update": "-o APT::Update::Error-Mode=any",
         "install": f"--no-install-recommends{'' if given else ' --no-remove'}",
     }
     return StringCommand(
         "LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1",
-        *(StringCommand(f"{n}=", QuoteString(v), _separator="") for n, v in given.items()),
         f"timeout -k 5 {seconds + lock_timeout_s} sh -s -- {lock_timeout_s} apt-get -q -y",
         f"-o DPkg::Lock::Timeout={lock_timeout_s}",
         "-o Dpkg::Options::=--force-confold -o Dpkg::Options::=--force-confdef",
         *([options[verb]] if verb in options else []),
         verb,
         *(QuoteString(word) for word in words),
-        _stdin=script_text("apt_idle.sh") + script_text("apt_run.sh"),
+        _stdin=given + script_text("apt_idle.sh") + script_text("apt_run.sh"),
     )

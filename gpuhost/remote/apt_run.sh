@@ -1,8 +1,8 @@
 # Run COMMAND, an apt-get: the second part of a script whose first part is apt_idle.sh.
 #   apt_run.sh COMMAND...
-# MAY_REMOVE in the environment: globs of the packages that COMMAND may remove. If it would remove
+# MAY_REMOVE, if it is set: globs of the packages that COMMAND may remove. If it would remove
 # others, it is not run, and they are named; the same with the option --no-remove.
-# OPTIONAL in the environment: URIs, a line each. If no other source than these fails in an
+# OPTIONAL, if it is set: URIs, a line each. If no other source than these fails in an
 # update, it succeeds, and prints what failed: the installation that follows decides.
 # shellcheck shell=sh
 set -eu
@@ -23,7 +23,7 @@ removals() {
 explain_removals() {
     gone=$(removals "$@")
     [ "$gone" ] || return 1
-    echo "not installed or removed: apt would also remove$gone; if nothing needs that," \
+    echo "refused: apt would also remove$gone; if nothing needs that," \
         "apt-get remove$gone, then run the deploy again" >&2
 }
 

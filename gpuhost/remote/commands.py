@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -14,6 +15,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 QUICK = 30
 # If no answer arrives this long after a command's own limit, the connection is lost.
 ROUND_TRIP_SECONDS = 30
+INSERTED = re.compile(r"^@([a-z_]+\.(?:sh|py))@$", re.MULTILINE)
 PUT = (
     'set -e; umask 022; mkdir -p "$(dirname "$1")"; umask 077; '
     'cat >"$1.gpuhost-new"; chmod "$2" "$1.gpuhost-new"; mv -f "$1.gpuhost-new" "$1"'
@@ -28,15 +30,9 @@ def run(*words: str | int | float, seconds: int = QUICK) -> StringCommand:
     return _limited(seconds, *_quoted(words))
 
 
-def script(name: str, *arguments: str | int, seconds: int, program: str = "") -> StringCommand:
-    """One of the scripts in gpuhost/remote, sent on stdin, with its arguments.
-
-    + program: another file of gpuhost/remote, which takes the place of @PROGRAM@ in the script
-    """
-    text = script_text(name)
-    if program:
-        text = text.replace("@PROGRAM@", script_text(program).rstrip())
-    return _limited(seconds, "sh", "-s", "--", *_quoted(arguments), stdin=text)
+def script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
+    """One of the scripts in gpuhost/remote, sent on stdin, with its arguments."""
+    return _limited(seconds, "sh", "-s", "--", *_quoted(arguments), stdin=script_text(name))
 
 
 def inline_script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
@@ -100,8 +96,9 @@ def run_on(host: Host, command: StringCommand, **more: Any) -> tuple[bool, Comma
 
 @cache
 def script_text(name: str) -> str:
-    """The text of a file in gpuhost/remote."""
-    return files("gpuhost.remote").joinpath(name).read_text(encoding="utf-8")
+    """The text of a file in gpuhost/remote; a line @NAME@ in it stands for another of them."""
+    text = files("gpuhost.remote").joinpath(name).read_text(encoding="utf-8")
+    return INSERTED.sub(lambda line: script_text(line[1]).rstrip(), text)
 
 
 def _limited(seconds: int, *bits: str | QuoteString, stdin: str | None = None) -> StringCommand:

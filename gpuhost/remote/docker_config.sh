@@ -26,7 +26,7 @@ restore() { if [ -e "$kept/$2" ]; then cp -p "$kept/$2" "$1"; else rm -f "$1"; f
 
 # engine_restart.sh
 restart_engine() (
-    @PROGRAM@
+@engine_restart.sh@
 )
 
 keep "$file" daemon.json.before

@@ -10,9 +10,9 @@ if timeout 120 systemctl restart docker.service 2>/dev/null; then
 fi
 
 # What dockerd says last is why; systemd's own lines say only that it ended (snapshot/docker.py).
-why=$(timeout 20 journalctl -u docker.service --since "@$began" -n 40 --no-pager -o cat 2>/dev/null \
-    | grep -iE 'unable to|level=(fatal|error)|failed to |invalid|unknown |cannot' \
-    | grep -viE '^docker\.service: |^failed to start docker|level=(info|warning|debug)' | tail -n 1 \
-    | sed 's#//[^"]*@#//***@#' | cut -c 1-400)
+said=$(timeout 20 journalctl -u docker.service --since "@$began" -n 40 --no-pager -o cat 2>/dev/null \
+    | grep -viE "^$|^docker\\.service: |^(failed to start|start[a-z]*|stop[a-z]*) docker|^see 'dockerd|level=(info|warning|debug)")
+why=$(echo "$said" | grep -iE 'unable to|level=(fatal|error)|failed to |invalid|unknown |cannot' | tail -n 1)
+why=$(echo "${why:-$said}" | tail -n 1 | sed 's#//[^"]*@#//***@#' | cut -c 1-400)
 echo "${why:-${answer:-see journalctl -u docker.service}}" >&2
 exit 1

@@ -1,7 +1,7 @@
 """Without a terminal pyinfra must not ask: its `input()` would end in a traceback.
 
-config.py does this before the hosts are connected; deploys and operations do it for a directory
-without config.py.
+protect_controller does this: config.py calls it before the hosts are connected; deploys and
+operations call it for a directory without config.py.
 """
 
 from __future__ import annotations

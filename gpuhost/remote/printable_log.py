@@ -1,4 +1,6 @@
-"""What pyinfra prints during a run may hold the output of a host: only its own colours stay."""
+"""What is logged during a run may hold the words of a host: pyinfra's lines keep only pyinfra's own
+colours, and paramiko's, which pyinfra sends to the terminal too, are not shown.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +30,13 @@ def printable(text: str) -> str:
 
 
 def print_only_printable() -> None:
-    """From now on pyinfra's log has no other control characters than colours."""
+    """From now on pyinfra's log has no other control characters than colours, and paramiko logs
+    nothing: pyinfra itself says why a connection failed.
+    """
+    ssh = logging.getLogger("paramiko")
+    ssh.setLevel(logging.CRITICAL)
+    ssh.propagate = False
+    if not ssh.handlers:
+        ssh.addHandler(logging.NullHandler())
     if not any(isinstance(one, _Printable) for one in logger.filters):
         logger.addFilter(_Printable())

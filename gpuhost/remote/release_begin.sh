@@ -47,15 +47,7 @@ unpack() {
     find "$new" -type f -exec sync -- {} +
 }
 
-install_runner() {
-    # The archive has no times, and the runner removes old runners that no app uses by their time.
-    touch "$new/runner.pyz"
-    chmod 0644 "$new/runner.pyz"
-    mv -f "$new/runner.pyz" "$apps/lib/$runner"
-    rm -f "$home/.runner.pyz.new"
-    ln -s "../lib/$runner" "$home/.runner.pyz.new"
-    mv -fT "$home/.runner.pyz.new" "$home/runner.pyz"
-}
+@runner.sh@
 
 install_resume() {
     if ! cmp -s "$new/resume.service" "$resume"; then
@@ -73,26 +65,17 @@ install_resume() {
 
 deliver() {
     unpack
-    install_runner
+    install_runner "$new/runner.pyz" "$home" "$runner"
     install_resume
     mv -T "$new/release" "$home/releases/$id"
     rm -rf "$new"
-}
-
-# OOMPolicy: if a client is killed for memory, the runner continues.
-start() {
-    timeout 60 systemd-run --quiet --unit="$unit" --collect --service-type=exec \
-        --description="$description" \
-        -p Restart=on-failure -p RestartSec=1 -p RestartPreventExitStatus="1 2 3 4" \
-        -p RuntimeMaxSec="$limit" -p OOMPolicy=continue \
-        /usr/bin/python3 "$home/runner.pyz" "$verb" "$home" "$id" "$@"
 }
 
 begin() {
     if busy; then exit 75; fi
     if [ -n "$sum" ]; then deliver; fi
     code=0
-    start "$@" || code=$?
+    start "$unit" "$limit" "$description" "$home" "$verb" "$home" "$id" "$@" || code=$?
     # After 124 it may have started: following it shows whether it has.
     case $code in 0 | 124) exit "$code" ;; esac
     # Another operation started first, or systemd could not start it.

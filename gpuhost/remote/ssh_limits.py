@@ -20,6 +20,7 @@ from pyinfra.connectors.util import CommandOutput, OutputLine
 
 from gpuhost.domain.plain_text import plain
 from gpuhost.domain.sizes import MB
+from gpuhost.remote.ssh_packets import limit_packets
 
 # As OpenSSH with `ServerAliveInterval 15`: three questions without an answer.
 QUESTION_SECONDS = 15
@@ -55,6 +56,7 @@ def limit_ssh(max_bytes: int = DEPLOY_BYTES) -> None:
 
     + max_bytes: what one command may print
     """
+    limit_packets()
     connector: Any = SSHConnector
     connector.run_shell_command = _run_in_time
     reader = partial(_read_output, max_bytes)

@@ -63,7 +63,7 @@ make_tools() {
     version=${modules##*/}
     mkdir -p "$tools/bin" "$tools/lib/$version" && chmod 755 "$tools" || return
     cat >"$tools/cuda_call.py" <<'END_OF_PROGRAM' || return
-@PROGRAM@
+@cuda_call.py@
 END_OF_PROGRAM
     cp -L /usr/bin/python3 "$tools/bin/python3" || return
     ldd /usr/bin/python3 "$modules"/lib-dynload/_ctypes.*.so 2>/dev/null | awk '$2 == "=>" { print $3 }' \

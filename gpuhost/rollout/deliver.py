@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
@@ -14,7 +12,7 @@ from pyinfra.api.host import Host
 from gpuhost.domain import host_json
 from gpuhost.domain.plain_text import safe
 from gpuhost.domain.rendering import render
-from gpuhost.remote.commands import ROUND_TRIP_SECONDS
+from gpuhost.remote.commands import ROUND_TRIP_SECONDS, script_text
 from gpuhost.rollout.bundle import Bundle
 from gpuhost.rollout.connection import CONNECTION_ERRORS, RoundTripTimeout
 from gpuhost.rollout.progress import readable
@@ -117,7 +115,7 @@ def command(request: StartRequest) -> StringCommand:
         str(_limit(request)),
         "sh",
         "-c",
-        QuoteString(_script()),
+        QuoteString(script_text(SCRIPT)),
         "sh",
         *(QuoteString(str(word)) for word in words),
     )
@@ -134,8 +132,3 @@ def _holder(lines: list[str]) -> Operation:
     except ValueError:
         # It has just started and has not written its file yet.
         return Operation("release", "", "", 0)
-
-
-@cache
-def _script() -> str:
-    return files("gpuhost.remote").joinpath(SCRIPT).read_text(encoding="utf-8")

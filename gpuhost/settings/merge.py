@@ -56,7 +56,8 @@ def merge_layers(layers: Sequence[Layer]) -> Settings:
         for key, value in layer.values.items():
             merged.setdefault(key, (value, layer.where))
     lines = list(_misspelt(merged))
-    values = {key: _as_tuple(value) for key, (value, _) in merged.items() if key in fields()}
+    known = fields()
+    values = {key: _as_tuple(value) for key, (value, _) in merged.items() if key in known}
     try:
         settings = Settings(**values)
     except ValidationError as error:

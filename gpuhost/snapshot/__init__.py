@@ -20,6 +20,7 @@ from gpuhost.snapshot.disks import Disks, Filesystems
 from gpuhost.snapshot.docker import Docker
 from gpuhost.snapshot.docker_unit import DockerUnit
 from gpuhost.snapshot.dpkg import Dpkg, Updates
+from gpuhost.snapshot.drift_keys import read_drift_keys
 from gpuhost.snapshot.engine_limits import EngineLimits
 from gpuhost.snapshot.engine_sockets import EngineSockets
 from gpuhost.snapshot.engines import Engines
@@ -86,6 +87,7 @@ class Snapshot:
     kernel_log = part(KernelLog.read)
     docker = part(Docker.read)
     docker_unit = part(DockerUnit.read)
+    drift_keys = part(read_drift_keys)
     engines = part(Engines.read)
     engine_sockets = part(EngineSockets.read)
     engine_limits = part(EngineLimits.read)

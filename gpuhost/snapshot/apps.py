@@ -48,11 +48,14 @@ class Apps:
 
     + runners: the files of /opt/gpuhost/lib, newest first
     + booted: time of the boot, epoch seconds
+    + misnamed: directories that look like an app's, such as a copy of one, with a name that no app
+      can have
     """
 
     by_name: Mapping[str, AppState]
     runners: tuple[str, ...]
     booted: int | None = None
+    misnamed: tuple[str, ...] = ()
 
     def get(self, name: str) -> AppState | None:
         return self.by_name.get(name)
@@ -64,9 +67,11 @@ class Apps:
             return cls({}, ())
         document = mapping(_parsed(probes.output("apps")))
         units = dict(_units(probes))
-        apps = [_app(value, units) for value in _bounded(mappings(document.get("apps")))]
+        named = {text(app.get("name")): app for app in _bounded(mappings(document.get("apps")))}
+        apps = {name: _app(app, units) for name, app in named.items() if _can_be_an_app(name)}
+        misnamed = tuple(name[:MAX_NAME] for name in named if name not in apps)
         booted = seconds(document.get("booted"))
-        return cls({app.name: app for app in apps}, texts(document.get("runners")), booted)
+        return cls(apps, texts(document.get("runners")), booted, misnamed)
 
 
 def _parsed(text: str) -> Any:
@@ -77,13 +82,14 @@ def _parsed(text: str) -> Any:
 
 
 def _bounded(apps: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Raises NotRead for names that no app can have, and for more apps than there can be."""
+    """Raises NotRead for more apps than there can be."""
     if len(apps) > MAX_APPS:
         raise NotRead(f"apps: the host names {len(apps)} apps; at most {MAX_APPS} are read")
-    for app in apps:
-        if not NAME.fullmatch(name := text(app.get("name"))) or len(name) > MAX_NAME:
-            raise NotRead(f"apps: no valid name of an app: {name[:MAX_NAME]!r}")
     return apps
+
+
+def _can_be_an_app(name: str) -> bool:
+    return bool(NAME.fullmatch(name)) and len(name) <= MAX_NAME
 
 
 def _units(probes: Probes) -> Iterator[tuple[str, Mapping[str, str]]]:

@@ -224,14 +224,17 @@ def newest_first(directory: Path) -> list[Path]:
 def locked(path: Path, locks: str) -> bool:
     """Whether a process holds the lock. To try the lock could block a process that starts now."""
     try:
-        inode = str(path.stat().st_ino)
+        file = path.stat()
     except FileNotFoundError:
         return False
     # 1: FLOCK  ADVISORY  WRITE 4711 fd:01:131085 0 EOF
     held = (line.split() for line in locks.splitlines())
+    places = (words[5].rpartition(":") for words in held if words[1:2] == ["FLOCK"] and words[5:])
+    # btrfs and overlay have a device that the kernel does not name here.
+    major, minor = os.major(file.st_dev), os.minor(file.st_dev)
+    own = f"{major:02x}:{minor:02x}"
     return any(
-        words[1:2] == ["FLOCK"] and words[5:6] and words[5].rpartition(":")[2] == inode
-        for words in held
+        inode == str(file.st_ino) and (major == 0 or device == own) for device, _, inode in places
     )
 
 

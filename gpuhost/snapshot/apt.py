@@ -16,6 +16,7 @@ from gpuhost.domain.apt.plan import HostSources
 from gpuhost.domain.apt.record import DIRECTORY, ORIGINALS, RECORD, Record
 from gpuhost.domain.apt.release_files import list_file
 from gpuhost.domain.apt.repository import ORIGINALS as CLASHING
+from gpuhost.domain.sizes import MB
 from gpuhost.snapshot.apt_keyrings import read_keyrings
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.paths import Paths
@@ -38,6 +39,8 @@ _MIRROR_LIST = re.compile(r"/etc/apt/mirrors/[^/]+")
 MASKED_LOGIN = "//***@"
 NOT_UTF8 = "\ufffd"
 # sed's messages about a pattern without a match and about a directory.
+# Characters of all source files: keys in them have a few thousand each.
+MOST_SOURCES = 1 * MB
 _HARMLESS = ("No such file or directory", "Is a directory", "not a regular file")
 REQUEST = Request(
     files=(RECORD, CLOUD_INIT_APT, ARCHITECTURES),
@@ -136,6 +139,8 @@ def _files(probes: Probes) -> Iterable[SourceFile]:
     # sed's 2: one of the files does not exist.
     if probe.rc not in (0, 2):
         raise NotRead(f"apt's sources: {probe.complaint}")
+    if len(probe.out) > MOST_SOURCES:
+        raise NotRead(f"apt's sources have more than {MOST_SOURCES // MB} MB")
     for complaint in probe.err.splitlines():
         if not complaint.endswith(_HARMLESS):
             raise NotRead(f"apt's sources: {complaint}")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gpuhost.domain import grub
+from gpuhost.domain.shell_words import LONGEST
 from gpuhost.snapshot.probes import Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
@@ -120,7 +121,7 @@ def _assignments(lines: Iterable[str]) -> dict[str, str]:
 
 def _unquoted(value: str) -> str:
     try:
-        words = shlex.split(value, comments=True)
+        words = shlex.split(value[:LONGEST], comments=True)
     except ValueError:
         return value.strip()
     return words[0] if words else ""

@@ -6,19 +6,13 @@ import re
 from dataclasses import dataclass
 
 from gpuhost.snapshot.packages import installed_packages
-from gpuhost.snapshot.probes import Probe, Probes
-from gpuhost.snapshot.request import ProbeCommand, Request
+from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.request import Request
 from gpuhost.snapshot.units import Unit, read_unit
 
-ADDRESS = re.compile(r"\sinet (\d+\.\d+\.\d+\.\d+)/")
+GATEWAY = re.compile(r"^\d+: docker0\s+inet (\d+\.\d+\.\d+\.\d+)/", re.MULTILINE)
 CACHE, CACHE_UNIT = "apt-cacher-ng", "apt-cacher-ng.service"
-REQUEST = Request(
-    packages=(CACHE,),
-    units=(CACHE_UNIT,),
-    probes=(
-        ProbeCommand("docker0", "ip -4 -o address show dev docker0", absent=Probe(1), at_once=True),
-    ),
-)
+REQUEST = Request(packages=(CACHE,), units=(CACHE_UNIT,))
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,7 @@ class Build:
 
     @classmethod
     def read(cls, probes: Probes) -> Build:
-        address = ADDRESS.search(probes.get("docker0").out) if "docker0" in probes else None
+        address = GATEWAY.search(probes.get("addresses").out)
         return cls(
             address[1] if address else None,
             installed_packages(probes).get(CACHE),

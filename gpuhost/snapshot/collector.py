@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache, lru_cache, reduce
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.resources import files
 from itertools import groupby
 from math import inf
-from operator import or_
 from pkgutil import iter_modules
 from shlex import quote
 
@@ -26,7 +25,7 @@ def readers_request() -> Request:
     names = (module.name for module in iter_modules(snapshot.__path__))
     modules = (import_module(f"{snapshot.__name__}.{name}") for name in names)
     requests = (getattr(module, "REQUEST", Request()) for module in modules)
-    return reduce(or_, requests, Request())
+    return Request.union(requests)
 
 
 @lru_cache(maxsize=8)
@@ -66,7 +65,12 @@ def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
             body = (
                 f"expect {' '.join(probe.name for probe, _ in pairs)}\n{{\n{body}\n}} 2>/dev/null &"
             )
-        yield f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
+        bounded = f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
+        if all(probe.only_if for probe, _ in pairs):
+            numbers = sorted({conditions.index(probe.only_if) for probe, _ in pairs})
+            any_of = "".join(f"$only_{number}" for number in numbers)
+            bounded = f'if [ "{any_of}" ]; then\n{bounded}\nfi'
+        yield bounded
 
 
 def _order(probe: ProbeCommand) -> tuple[bool, float, str]:

@@ -10,10 +10,11 @@ from shlex import quote
 from typing import Any
 
 from gpuhost.domain import host_json
+from gpuhost.domain.firewall.sockets import plain_address
 from gpuhost.runner.contract import by_hook, card_use
+from gpuhost.snapshot.apps import HAS_APPS
 from gpuhost.snapshot.engine import ENGINE_RUNS, NOT_RUNNING
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
-from gpuhost.snapshot.ports import plain_address
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
@@ -38,9 +39,11 @@ DESCRIPTION = (
     '"one_off":{{json (index .Config.Labels "com.docker.compose.oneoff")}},'
     '"declared":{{json .HostConfig.PortBindings}},"bound":{{json .NetworkSettings.Ports}}}'
 )
-# A list that fails is not an empty list: a pipe would hide the failure.
-INSPECT_ALL = """ids=$(docker ps -aq --no-trunc) || exit
-printf "%s\\n" "$ids" | xargs -r docker container inspect --format "$1\""""
+# Those that the probe docker_containers lists. A list that fails is not an empty list.
+INSPECT_ALL = """listed=$2/docker_containers
+until [ -s "$listed.rc" ]; do sleep 0.1; done
+[ "$(cat "$listed.rc")" = 0 ] || { cat "$listed.err" >&2; exit 1; }
+cut -f 1 "$listed.out" | xargs -r docker container inspect --format "$1\""""
 # systemd's own groups of containers, in version 2 or below a controller of version 1; by default in
 # system.slice. printf is the shell's own.
 SCOPES = r"printf '%s\n' /sys/fs/cgroup/*/docker-*.scope /sys/fs/cgroup/*/*/docker-*.scope"
@@ -49,17 +52,18 @@ REQUEST = Request(
     probes=(
         ProbeCommand(
             "docker_inspect",
-            f"sh -c {quote(INSPECT_ALL)} sh {quote(DESCRIPTION)}",
-            seconds=15,
+            f'sh -c {quote(INSPECT_ALL)} sh {quote(DESCRIPTION)} "$work"',
+            seconds=20,
             only_if=ENGINE_RUNS,
         ),
         ProbeCommand("container_scopes", SCOPES, at_once=True),
+        # Only releases have such images.
         ProbeCommand(
             "docker_images",
             "docker image ls --no-trunc --filter 'reference=gpuhost/*/*'"
             r" --format '{{.Repository}}:{{.Tag}}\t{{.ID}}'",
-            seconds=15,
-            only_if=ENGINE_RUNS,
+            seconds=20,
+            only_if=f"{HAS_APPS} && {ENGINE_RUNS}",
         ),
     ),
 )
@@ -147,9 +151,9 @@ class Containers:
             raise NotRead(NOT_RUNNING)
         lines = _inspected(probes)
         has_scopes = "container_scopes" in probes
-        found = SCOPE.findall(probes.output("container_scopes")) if has_scopes else ()
-        scopes = frozenset(found)
-        rows = (line.split("\t") for line in probes.output("docker_images").splitlines())
+        scopes = frozenset(SCOPE.findall(probes.output("container_scopes")) if has_scopes else ())
+        images = probes.output("docker_images") if "docker_images" in probes else ""
+        rows = (line.split("\t") for line in images.splitlines())
         return cls(
             tuple(
                 sorted(

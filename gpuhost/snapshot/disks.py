@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from gpuhost.snapshot.mounts import MOUNTINFO
@@ -14,6 +15,7 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 CONTAINERD = "/var/lib/containerd"
 
 
+@lru_cache(maxsize=256)
 def ancestry(path: str) -> tuple[str, ...]:
     """A path and all its parents: `df` answers for those of them that exist."""
     return (path, *(str(parent) for parent in PurePosixPath(path).parents))
@@ -70,10 +72,9 @@ class Disks:
 
         Raises NotRead if `df` did not list it.
         """
-        candidate = PurePosixPath(path)
-        for directory in (candidate, *candidate.parents):
-            if str(directory) in self.by_directory:
-                return self.by_directory[str(directory)]
+        for directory in ancestry(path):
+            if directory in self.by_directory:
+                return self.by_directory[directory]
         raise NotRead(f"the file system under {path} could not be read")
 
     @classmethod
@@ -133,7 +134,7 @@ _COLUMNS = (
     r" +(?P<inodes>\d+|-) +(?P<inodes_free>\d+|-) +(?P<target>/.*)"
 )
 _ROW = re.compile(_COLUMNS, re.ASCII)
-_ROW_OF_FILE = re.compile(r"(?P<file>/.*?) +" + _COLUMNS, re.ASCII)
+_ROW_OF_FILE = re.compile(r"(?P<file>/.*?)(?<! ) +" + _COLUMNS, re.ASCII)
 
 
 def _rows(output: str, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
@@ -183,4 +184,6 @@ def _containerd_root(probes: Probes) -> str:
 
 def _unescaped(path: str) -> str:
     """mountinfo writes a space as `\\040`."""
+    if "\\" not in path:
+        return path
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)

@@ -55,7 +55,9 @@ REQUEST = Request(
 # What dockerd says last is why; systemd's own lines say only that it ended (engine_restart.sh).
 REASON = re.compile(r"unable to|level=(fatal|error)|failed to |invalid|unknown |cannot", re.I)
 NO_REASON = re.compile(
-    r"^docker\.service: |^failed to start docker|level=(info|warning|debug)", re.I
+    r"^$|^docker\.service: |^(failed to start|start\w*|stop\w*) docker|^see 'dockerd"
+    r"|level=(info|warning|debug)",
+    re.I,
 )
 LONGEST_REASON = 400
 UNLISTED = "containers that the engine does not list"
@@ -152,7 +154,7 @@ class Docker:
             socket=read_unit(probes, ENGINE_SOCKET),
             engine=engine,
             engine_complaint=complaint,
-            listed=_containers(probes),
+            listed=read_containers(probes),
             config=read_daemon_config(probes, _major(engine, packages)),
             sources=probes.file(SOURCES),
             key=probes.file(KEY),
@@ -160,7 +162,8 @@ class Docker:
         )
 
 
-def _containers(probes: Probes) -> tuple[Container, ...] | str:
+def read_containers(probes: Probes) -> tuple[Container, ...] | str:
+    """The containers, or why they are unknown."""
     if "docker_containers" not in probes:
         return ()
     try:
@@ -174,8 +177,9 @@ def _containers(probes: Probes) -> tuple[Container, ...] | str:
 def _last_words(probes: Probes) -> str:
     if "docker_journal" not in probes:
         return ""
-    lines = probes.get("docker_journal").out.splitlines()
-    reasons = [line.strip() for line in lines if REASON.search(line) and not NO_REASON.search(line)]
+    lines = [line.strip() for line in probes.get("docker_journal").out.splitlines()]
+    said = [line for line in lines if not NO_REASON.search(line)]
+    reasons = list(filter(REASON.search, said)) or said
     return redact_credentials(reasons[-1][:LONGEST_REASON]) if reasons else ""
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from shlex import quote
 
 from gpuhost.domain.docker.flags import Flag, parse_flags
-from gpuhost.snapshot.probes import Probes
+from gpuhost.domain.shell_words import shell_words
+from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import ENGINE
 
 PROGRAM = "dockerd"
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
-ARGUMENTS = re.compile(r"^ExecStart=.*? ; argv\[\]=(.*?) ; ignore_errors=", re.MULTILINE)
+# `ExecStart={ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd -H fd:// ; ignore_errors=no ; …`
+COMMAND, ARGUMENTS, END = "ExecStart=", " ; argv[]=", " ; ignore_errors="
+# Of a command with the values of its variables: Linux takes a quarter of it (execve(2)).
+MOST_CHARACTERS = 8_000_000
 # systemd's environment may hold a proxy's password: only variables that the command names leave the
 # host, and what looks like a secret in them does not. The shell's own words: a process costs more.
 SHOWN = rf"""
@@ -94,15 +97,19 @@ class DockerUnit:
     @classmethod
     def read(cls, probes: Probes) -> DockerUnit:
         text = probes.output("docker_unit")
-        command = ARGUMENTS.search(text)
+        command = _command(text)
         if command is None:
             return cls()
-        words = command[1].split() or [""]
+        words = command.split() or [""]
         program = words.pop(0)
         unread = tuple(_unread(text))
         if program.rpartition("/")[2] != PROGRAM:
             return cls(program, None, unread)
-        return cls(program, tuple(_flags(words, _Variables.read(text))), unread)
+        variables = _Variables.read(text)
+        lengths = (len(variables.of(match)) for match in VARIABLE.finditer(command))
+        if sum(lengths) > MOST_CHARACTERS:
+            raise NotRead(f"the command of {ENGINE} has more than {MOST_CHARACTERS} characters")
+        return cls(program, tuple(_flags(words, variables)), unread)
 
     def value(self, name: str) -> str | None:
         """The last value of a flag; None if it is not given."""
@@ -139,6 +146,19 @@ class _Variables:
                 values[name], files[name] = _plain(value.strip()), path
         return cls(values, files, command)
 
+    def of(self, match: re.Match[str]) -> str:
+        return self.values.get(match[1] or match[2], "")
+
+
+def _command(text: str) -> str | None:
+    for line in text.splitlines():
+        if line.startswith(COMMAND):
+            _, start, rest = line.partition(ARGUMENTS)
+            command, end, _ = rest.partition(END)
+            if start and end:
+                return command
+    return None
+
 
 def _unread(text: str) -> Iterator[str]:
     """systemd itself (252, 257) does not tell of a drop-in that was added since."""
@@ -169,16 +189,9 @@ def _flags(words: list[str], variables: _Variables) -> Iterator[UnitFlag]:
         match = VARIABLE.fullmatch(word)
         if match and match[2]:
             file = variables.files.get(match[2], variables.command)
-            expanded += [(each, file) for each in _split(variables.values.get(match[2], ""))]
+            expanded += [(each, file) for each in shell_words(variables.of(match))]
         else:
-            whole = VARIABLE.sub(lambda m: variables.values.get(m[1] or m[2], ""), word)
+            whole = VARIABLE.sub(variables.of, word)
             expanded.append((whole, variables.command))
     for flag in parse_flags([word for word, _ in expanded]):
         yield UnitFlag(flag, expanded[flag.at][1])
-
-
-def _split(value: str) -> list[str]:
-    try:
-        return shlex.split(value)
-    except ValueError:
-        return value.split()

@@ -14,6 +14,8 @@ from gpuhost.snapshot.units import read_units
 PERIODIC = "APT::Periodic"
 BLACKLIST = "Unattended-Upgrade::Package-Blacklist"
 TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
+# Of grep; older recordings are of ps.
+PROCESS = re.compile(r"(?:/proc/)? *(\d+)(?:/comm:| )(.*)", re.ASCII)
 PACKAGE_TOOLS = ("apt", "dpkg", "unattended", "packagekit", "synaptic")
 LOCK_TABLE = "/proc/locks"
 LOCKS = (
@@ -28,7 +30,7 @@ REQUEST = Request(
     packages=("unattended-upgrades",),
     units=TIMERS,
     probes=(
-        ProbeCommand("processes", "ps -e -o pid=,comm="),
+        ProbeCommand("processes", "grep -asH '' /proc/[0-9]*/comm", at_once=True),
         ProbeCommand("apt_locks", f"stat -c '%d %i %n' {' '.join(LOCKS)}", at_once=True),
         ProbeCommand("dpkg_updates", "find /var/lib/dpkg/updates -type f", at_once=True),
         ProbeCommand(
@@ -138,8 +140,8 @@ def _device(number: int) -> str:
 
 def _pairs(table: str) -> Iterator[tuple[str, str]]:
     for line in table.splitlines():
-        pid, _, command = line.strip().partition(" ")
-        yield pid, command.strip()
+        if match := PROCESS.fullmatch(line):
+            yield match[1], match[2]
 
 
 def _packages(stanzas: str) -> tuple[str, ...]:

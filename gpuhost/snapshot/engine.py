@@ -38,7 +38,7 @@ class Engine:
     swarm: bool
     plugins: dict[str, str]
     isolation: tuple[str, ...]
-    forwards: bool = True
+    forwards: bool
 
 
 def read_engine(probes: Probes) -> tuple[Engine | None, str]:

@@ -17,7 +17,7 @@ printf "%s\n" "$found"
 for word in $found; do case $word in /*) set -- "$@" "$word" "${{word%/*}}/" ;; esac; done
 stat -c "%a %U %G %n" -- "$@" 2>/dev/null
 exit 0"""
-LISTENING = re.compile(rf" 00010000 .* (/\S*/(?:{SOCKETS})\.sock)$", re.MULTILINE)
+LISTENING, SOCKET = " 00010000 ", re.compile(rf"/\S*/(?:{SOCKETS})\.sock")
 ACCESS = re.compile(r"^([0-7]{1,4}) (\S+) (\S+) (/.*)$", re.MULTILINE)
 REQUEST = Request(
     probes=(
@@ -62,7 +62,8 @@ class EngineSockets:
 
 def listening(probes: Probes) -> tuple[str, ...]:
     """The paths of all."""
-    return tuple(sorted(set(LISTENING.findall(_output(probes)))))
+    found = {line.rpartition(" ")[2] for line in _output(probes).splitlines() if LISTENING in line}
+    return tuple(sorted(filter(SOCKET.fullmatch, found)))
 
 
 def _output(probes: Probes) -> str:

@@ -30,7 +30,7 @@ exit 0"""
 COMM = re.compile(r"^/proc/(\d+)/comm:(.+)$", re.MULTILINE)
 # Of cgroup v2, or of systemd's own hierarchy in v1.
 CGROUP = re.compile(r"^/proc/(\d+)/cgroup:\d+:(?:name=systemd)?:(/.*)$", re.MULTILINE)
-UNIT = re.compile(r"[^/]+\.(?:service|scope)(?=/|$)")
+UNIT = (".service", ".scope")
 USERS = "user@"
 NAMESPACE = re.compile(r"^'/proc/(\w+)/ns/(pid|net)' -> '(.*)'$", re.MULTILINE)
 REQUEST = Request(probes=(ProbeCommand("engines", f"sh -c {quote(PROCESSES)}", at_once=True),))
@@ -82,6 +82,6 @@ def _processes(text: str) -> Iterator[EngineProcess]:
 
 def _unit(cgroup: str) -> str:
     """The unit of systemd; of what a user's own systemd started, that user's."""
-    units: list[str] = UNIT.findall(cgroup)
+    units = [part for part in cgroup.split("/") if part.endswith(UNIT) and part not in UNIT]
     users = [unit for unit in units if unit.startswith(USERS)]
     return users[0] if users else units[-1] if units else ""

@@ -43,6 +43,8 @@ REVERTED_FILE = "/var/lib/gpuhost/firewall/reverted"
 PENDING = "/var/lib/gpuhost/firewall/pending"
 # Raw, SCTP and DCCP sockets; newer ss has no DCCP.
 OTHER_LISTENERS = "ss -HlnpwSd || ss -HlnpwS"
+# Of ephemeral ports, and some others.
+MAY_HAVE_CLIENTS = "grep -qE '^udp .*:[0-9]{5} ' \"$work/listeners.out\" 2>/dev/null"
 HAS_OTHER = (
     "[ -e /proc/net/sctp ] || [ -e /proc/sys/net/dccp ]"
     " || grep -q '^ *[0-9][0-9]*: ' /proc/net/raw /proc/net/raw6 2>/dev/null"
@@ -61,7 +63,9 @@ REQUEST = Request(
         ProbeCommand("interfaces", "ls /sys/class/net", at_once=True),
         ProbeCommand("listeners_other", f"sh -c {quote(OTHER_LISTENERS)}", only_if=HAS_OTHER),
         # A socket that no longer exists at the second reading belonged to a client.
-        ProbeCommand("listeners_again", LISTENERS.command, last=True, absent=None),
+        ProbeCommand(
+            "listeners_again", LISTENERS.command, only_if=MAY_HAVE_CLIENTS, last=True, absent=None
+        ),
     ),
 )
 

@@ -11,10 +11,13 @@ from gpuhost.domain import modprobe
 from gpuhost.domain.modprobe import Block, Line, module_name
 from gpuhost.domain.nvidia.rivals import MODULES
 from gpuhost.snapshot.boot_entry import BootEntry, read_boot_entry
+from gpuhost.snapshot.failed_builds import read_failed_builds
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 MODULE_LISTS = re.compile(r"/(?:usr/)?lib/modules/([^/]+)/modules\.dep:([^:]+):")
+# /boot has room for a few.
+MOST_KERNELS = 1000
 # Companions of the driver's module, and modules with a similar name.
 COMPANIONS = ("-uvm", "-modeset", "-drm", "-peermem", "-backlight", "fb")
 UVM = "-uvm"
@@ -77,6 +80,7 @@ class Kernels:
     + boot: the kernel of the next boot
     + blocks: what keeps a module of NVIDIA or of a rival from being loaded
     + buildable: the kernels whose headers are on disk
+    + failed_builds: the error of each kernel whose last build failed
     """
 
     running: str
@@ -87,6 +91,7 @@ class Kernels:
     boot: BootEntry
     blocks: tuple[Line, ...] = ()
     buildable: frozenset[str] = field(default_factory=frozenset)
+    failed_builds: dict[str, str] = field(default_factory=dict)
 
     @property
     def next(self) -> str | None:
@@ -138,6 +143,8 @@ class Kernels:
         modules = list(_modules(probes.output("kernel_modules", allow=(0, 1, 2))))
         names = probes.output("kernels", allow=(0, 1)).splitlines()
         releases = {name.removeprefix("vmlinuz-") for name in names if name.startswith("vmlinuz-")}
+        if len(releases) > MOST_KERNELS:
+            raise NotRead(f"{len(releases)} kernels in /boot; at most {MOST_KERNELS}")
         installed = tuple(sorted(releases, key=_by_version))
         nvidia = {release: Module(path) for release, path in modules if _is_driver(path)}
         companions = {(release, _stem(path)) for release, path in modules if _is_companion(path)}
@@ -145,15 +152,13 @@ class Kernels:
             running=words[2],
             installed=installed,
             nvidia=nvidia,
-            without_uvm=frozenset(
-                release
-                for release, _ in companions
-                if release in nvidia and not _has_uvm(release, companions)
-            ),
+            without_uvm=frozenset(release for release, _ in companions if release in nvidia)
+            - {release for release, name in companions if name.endswith(UVM)},
             rivals=_rivals(modules),
             boot=read_boot_entry(probes, installed),
             blocks=_blocks(probes),
             buildable=frozenset(_buildable(probes)),
+            failed_builds=read_failed_builds(probes),
         )
 
 
@@ -201,10 +206,6 @@ def _is_driver(path: str) -> bool:
 def _is_companion(path: str) -> bool:
     """A module that is built together with the driver's."""
     return _stem(path).startswith("nvidia") and _stem(path).endswith(COMPANIONS[:4])
-
-
-def _has_uvm(release: str, companions: set[tuple[str, str]]) -> bool:
-    return any(kernel == release and name.endswith(UVM) for kernel, name in companions)
 
 
 def _by_version(release: str) -> list[tuple[int, int, str]]:

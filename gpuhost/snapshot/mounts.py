@@ -106,4 +106,6 @@ def _plain(path: str) -> str:
 
 def _unescaped(text: str) -> str:
     """Both files write a space as `\\040`."""
+    if "\\" not in text:
+        return text
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), text)

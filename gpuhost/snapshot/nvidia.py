@@ -11,7 +11,7 @@ from gpuhost.domain.nvidia.cards import Card
 from gpuhost.domain.nvidia.display import is_served, left_out
 from gpuhost.domain.nvidia.driver_diagnosis import classify, libcuda_fault
 from gpuhost.domain.nvidia.driver_state import Diagnosis, DriverState
-from gpuhost.domain.nvidia.pci import NVIDIA_DRIVER, PciDevice, card_of_device
+from gpuhost.domain.nvidia.pci import NVIDIA_DRIVER, PciDevice, card_of_device, slot_of
 from gpuhost.domain.nvidia.rivals import RIVALS, Rival, may_claim, rival_of
 from gpuhost.domain.nvidia.smi import (
     QUERY_FIELDS,
@@ -37,6 +37,8 @@ PREFERENCES = "/etc/apt/preferences.d/gpuhost-nvidia"
 PERSISTENCE_UNIT = "/etc/systemd/system/gpuhost-nvidia-persistence.service"
 HAS_NVIDIA_SMI = "command -v nvidia-smi >/dev/null 2>&1"
 
+WAS_REFUSED = 'grep -q "is not a valid field" "$work"/nvidia_query.??? 2>/dev/null'
+
 
 def _query(name: str, fields: tuple[str, ...]) -> ProbeCommand:
     command = f"nvidia-smi --format=csv,noheader,nounits --query-gpu={','.join(fields)}"
@@ -57,11 +59,13 @@ REQUEST = Request(
         "gpuhost-nvidia-persistence.service",
     ),
     probes=(
-        # Without persistence each call wakes every card: tens of seconds on eight of them. Drivers
-        # before R510 refuse a query for compute_cap, so two queries are sent, with and without it.
+        # Without persistence each call wakes every card: tens of seconds on eight of them.
         ProbeCommand("nvidia_smi", "nvidia-smi", seconds=None, only_if=HAS_NVIDIA_SMI),
         _query("nvidia_query", QUERY_FIELDS),
-        _query("nvidia_query_old", QUERY_FIELDS_BEFORE_R510),
+        # Drivers before R510 refuse a query for compute_cap, and look at no card for that.
+        replace(
+            _query("nvidia_query_old", QUERY_FIELDS_BEFORE_R510), only_if=WAS_REFUSED, last=True
+        ),
         ProbeCommand(
             "nvidia_version", "cat /proc/driver/nvidia/version", absent=Probe(1), at_once=True
         ),
@@ -106,11 +110,11 @@ class Nvidia:
         cards = [card_of_device(device.device) for device in self.on_bus]
         if not self.works:
             return tuple(self.on_bus[position] for position in sorted(left_out(cards)))
-        answer = {gpu.bus_id.lower()[-12:] for gpu in self._answering_if_read()}
+        answer = {gpu.slot for gpu in self._answering_if_read()}
         return tuple(
             device
             for device, card in zip(self.on_bus, cards, strict=True)
-            if card and answer and device.slot[-12:] not in answer and not self._serves(card)
+            if card and answer and slot_of(device.slot) not in answer and not self._serves(card)
         )
 
     def _answering_if_read(self) -> tuple[Gpu, ...]:

@@ -39,6 +39,13 @@ done
 exit 0"""
 LINKS = "/sys/bus/pci/drivers/nvidia/0*"
 HAS_MIG = f"{HAS_NVIDIA_SMI} && ls -d /proc/driver/nvidia/capabilities/gpu*/mig/gi* >/dev/null 2>&1"
+# Every card uses the same number of links on boards with NVSwitch, and on whole SXM boards without
+# (HGX with four cards, DGX-1). Bridges of PCIe cards connect some of them, by some of their links.
+SXM_BOARD = (
+    "case $({ grep -ls -e -SXM /proc/driver/nvidia/gpus/*/information | wc -l; } 2>/dev/null)"
+    " in 4 | 8 | 16) ;; *) false ;; esac"
+)
+HAS_UNIFORM_LINKS = f"{HAS_NVIDIA_SMI} && {{ [ -e /dev/nvidia-nvswitch0 ] || {SXM_BOARD}; }}"
 REQUEST = Request(
     probes=(
         # Slower than a query, so with a limit of its own.
@@ -49,12 +56,8 @@ REQUEST = Request(
             only_if=HAS_NVIDIA_SMI,
         ),
         ProbeCommand("nvidia_mig", "nvidia-smi -L", seconds=30, only_if=HAS_MIG),
-        # On boards with NVSwitch every card uses the same number of links.
         ProbeCommand(
-            "nvidia_nvlink",
-            "nvidia-smi nvlink -s",
-            seconds=30,
-            only_if=f"{HAS_NVIDIA_SMI} && [ -e /dev/nvidia-nvswitch0 ]",
+            "nvidia_nvlink", "nvidia-smi nvlink -s", seconds=30, only_if=HAS_UNIFORM_LINKS
         ),
         ProbeCommand("nvidia_stuck", f"sh -c '{STUCK}'", only_if=HAS_NVIDIA_SMI),
         ProbeCommand(
@@ -97,7 +100,7 @@ class NvidiaHealth:
 
     @cached_property
     def fewer_links(self) -> Mapping[int, tuple[int, int]]:
-        """Cards that use fewer NVLinks than the others; none without NVSwitch. Raises NotRead."""
+        """Cards that use fewer NVLinks than the others; none on other boards. Raises NotRead."""
         if "nvidia_nvlink" not in self.probes:
             return {}
         return fewer_links(self.probes.output("nvidia_nvlink", allow=(0, 14)))

@@ -14,7 +14,7 @@ STAT = "stat -c '%a %U %G %s %Y %F %n'"
 REQUEST = Request(
     probes=(
         ProbeCommand("files", "grep -aH ''", arguments="files", at_once=True),
-        ProbeCommand("stat", STAT, arguments="managed"),
+        ProbeCommand("stat", STAT, arguments="managed", at_once=True),
         ProbeCommand("hashes", "sha256sum", arguments="managed", at_once=True),
         ProbeCommand("paths", STAT, arguments="plain"),
     ),

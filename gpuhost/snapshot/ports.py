@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
+from itertools import islice
 
-from gpuhost.domain.firewall.listeners import DOCKER_PROXY, ENGINE_PROGRAM, PORT, PROCESS, PUBLISHED
-from gpuhost.snapshot.docker import Container, Docker
+from gpuhost.domain.firewall.listeners import DOCKER_PROXY, ENGINE_PROGRAM
+from gpuhost.domain.firewall.sockets import parse_published, parse_sockets
+from gpuhost.snapshot.docker import Container, read_containers
+from gpuhost.snapshot.engine import read_engine
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
-ANY = ("", "*", "0.0.0.0", "::")  # noqa: S104
 LISTENERS = ProbeCommand("listeners", "ss -Hltnup")
 REQUEST = Request(probes=(LISTENERS,))
+# Every port of both protocols, on IPv4 and IPv6.
+MOST_PORTS = 4 * 65535
 
 
 @dataclass(frozen=True, order=True)
@@ -51,11 +54,13 @@ class Ports:
 
     @classmethod
     def read(cls, probes: Probes) -> Ports:
-        docker = Docker.read(probes)
-        if docker.engine is None and isinstance(docker.listed, str):
+        listed = read_containers(probes)
+        if isinstance(listed, str):
+            if read_engine(probes)[0]:
+                raise NotRead(listed)
             # What it publishes is unknown, and no other engine's either.
             return cls(tuple(sorted(set(_listening(probes.output("listeners"))))))
-        published = frozenset(used for each in docker.containers for used in _published(each))
+        published = frozenset(_all_published(listed))
         known = {(used.port, used.protocol) for used in published}
         # Without its userland proxy the engine itself holds what containers publish (moby#28589).
         itself = {(used.port, used.protocol, used.address, ENGINE_PROGRAM) for used in published}
@@ -71,48 +76,28 @@ class Ports:
 
 def published_ports(probes: Probes) -> frozenset[tuple[int, str]]:
     """Ports and protocols of every container that was read, on any address; none if none was."""
-    try:
-        containers = Docker.read(probes).containers
-    except NotRead:
-        return frozenset()
+    listed = read_containers(probes)
+    containers = () if isinstance(listed, str) else listed
     return frozenset((u.port, u.protocol) for each in containers for u in _published(each))
 
 
-def plain_address(text: str) -> str:
-    """An address as the kernel writes it; "" for all of the host's.
-
-    **Example:** `[::]` is "", `127.0.0.1%lo` is `127.0.0.1`.
-    """
-    bare = text.strip("[]").partition("%")[0]
-    if bare in ANY:
-        return ""
-    try:
-        return str(ip_address(bare))
-    except ValueError:
-        return bare
-
-
 def _listening(ss: str) -> Iterator[UsedPort]:
-    """`ss -Hltnup`."""
-    for line in ss.splitlines():
-        words = line.split(None, 6)
-        if len(words) < 6 or words[0] not in ("tcp", "udp"):
-            continue
-        address, _, port = words[4].rpartition(":")
-        process = PROCESS.search(words[6]) if len(words) > 6 else None
-        name = process[1] if process else ""
-        if PORT.fullmatch(port):
-            yield UsedPort(int(port), words[0], plain_address(address), name or "the kernel")
+    for socket in parse_sockets(ss):
+        if socket.protocol in ("tcp", "udp"):
+            holder = socket.process or "the kernel"
+            yield UsedPort(socket.port, socket.protocol, socket.address, holder)
 
 
-def _published(container: Container) -> Iterable[UsedPort]:
-    for match in PUBLISHED.finditer(container.ports):
-        first, last = int(match["first"]), int(match["last"] or match["first"])
-        for port in range(first, min(last, 65535) + 1):
-            yield UsedPort(
-                port,
-                match["protocol"],
-                plain_address(match["address"]),
-                f"container {container.name}",
-                container.project,
-            )
+def _all_published(containers: Iterable[Container]) -> list[UsedPort]:
+    each = (used for container in containers for used in _published(container))
+    first = list(islice(each, MOST_PORTS + 1))
+    if len(first) > MOST_PORTS:
+        raise NotRead(f"containers publish more than {MOST_PORTS} ports")
+    return first
+
+
+def _published(container: Container) -> Iterator[UsedPort]:
+    for ports in parse_published(container.ports, container.name):
+        for port in range(ports.first, min(ports.last, 65535) + 1):
+            holder = f"container {container.name}"
+            yield UsedPort(port, ports.protocol, ports.address, holder, container.project)

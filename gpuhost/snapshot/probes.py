@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 
 class NotRead(Exception):
@@ -32,7 +33,6 @@ class Probes:
     """All commands of one reading, by name."""
 
     by_name: Mapping[str, Probe]
-    _files: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def __contains__(self, name: str) -> bool:
         return name in self.by_name
@@ -62,8 +62,6 @@ class Probes:
 
         Raises NotRead if it exists but could not be read.
         """
-        if not self._files:
-            self._files.update(_files_by_path(self.get("files").out))
         if path in self._files:
             return self._files[path]
         for line in self.get("files").err.splitlines():
@@ -72,6 +70,10 @@ class Probes:
         if self.get("files").rc is None:
             raise NotRead(f"{path}: timed out")
         return None
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        return dict(_files_by_path(self.get("files").out))
 
 
 def _files_by_path(output: str) -> Iterator[tuple[str, str]]:

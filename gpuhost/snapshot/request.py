@@ -7,7 +7,9 @@ the whole as one script.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Literal
 
 from gpuhost.snapshot.probes import Probe
@@ -77,9 +79,14 @@ class Request:
     checkouts: tuple[str, ...] = ()
     probes: tuple[ProbeCommand, ...] = ()
 
+    @classmethod
+    def union(cls, requests: Iterable[Request]) -> Request:
+        every = list(requests)
+        lists = ([getattr(one, f.name) for one in every] for f in fields(cls))
+        return cls(*(tuple(dict.fromkeys(chain.from_iterable(parts))) for parts in lists))
+
     def __or__(self, other: Request) -> Request:
-        both = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return Request(*(tuple(dict.fromkeys((*first, *second))) for first, second in both))
+        return Request.union((self, other))
 
     def covers(self, other: Request) -> bool:
         return all(set(getattr(self, f.name)) >= set(getattr(other, f.name)) for f in fields(self))

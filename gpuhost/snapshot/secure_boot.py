@@ -28,7 +28,7 @@ REQUEST = Request(
             "no_validation", f"od -An -v -tu1 {NO_VALIDATION}", only_if=f"[ -e {NO_VALIDATION} ]"
         ),
         *(
-            ProbeCommand(name, f"mokutil --test-key {path}", seconds=5, only_if=f"[ -e {path} ]")
+            ProbeCommand(name, f"mokutil --test-key {path}", only_if=f"[ -e {path} ]")
             for name, path in zip(KEYS, OWNER_KEYS, strict=True)
         ),
     ),

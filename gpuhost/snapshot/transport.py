@@ -7,6 +7,8 @@ log it. The reply is one tar, compressed and in base64.
 from __future__ import annotations
 
 import base64
+import re
+import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
@@ -16,9 +18,15 @@ from gpuhost.snapshot.probes import Probe, Probes
 # What a reply may unpack to: a host with a thousand mounts and three thousand packages sends a
 # twentieth of it.
 MAX_UNPACKED = 32 * MB
+# Of one probe. An engine that publishes every port of a host is a quarter of the lines.
+MAX_TEXT, MAX_LINES = 8 * MB, 500_000
 GZIP = 16 + zlib.MAX_WBITS
+# As a shell writes it; nothing, if the probe did not end.
+STATUS = re.compile(r"[0-9]{0,3}")
 # Of a tar: its unit of length, and the type of a file.
 BLOCK, REGULAR = 512, b"0"
+# Name, size, type and "ustar": POSIX, pax, "ustar Interchange Format".
+_HEAD = struct.Struct("100s24x12s20xc100x5s250x")
 # Root runs the script as it is; others use sudo if it needs no password, else their own rights.
 ELEVATED_SHELL = (
     'if [ "$(id -u)" = 0 ]; then exec sh; '
@@ -42,17 +50,18 @@ def decode(reply: Iterable[str]) -> Probes:
     Raises BadReply if it is incomplete, foreign or empty.
     """
     try:
-        packed = base64.b64decode("".join(line.strip() for line in reply), validate=True)
+        packed = base64.b64decode("".join(map(str.strip, reply)), validate=True)
         # Unpack the whole first: only the checksum at the end shows that the reply was cut.
         texts = dict(_members(_unpack(packed)))
+        names = sorted(name[:-3] for name in texts if name.endswith(".rc"))
+        probes = {name: _probe(texts, name) for name in names}
     except TooLarge:
         raise
-    except (zlib.error, EOFError, OSError, ValueError) as error:
+    except (zlib.error, struct.error, EOFError, OSError, ValueError) as error:
         raise BadReply(f"the host's reply is incomplete: {error}") from error
-    names = sorted(name[:-3] for name in texts if name.endswith(".rc"))
-    if not names:
+    if not probes:
         raise BadReply("the host's reply is incomplete: it holds no probe")
-    return Probes({name: _probe(texts, name) for name in names})
+    return Probes(probes)
 
 
 def _unpack(packed: bytes) -> bytes:
@@ -66,28 +75,28 @@ def _unpack(packed: bytes) -> bytes:
 
 
 def _members(archive: bytes) -> Iterator[tuple[str, str]]:
-    """Names and texts of a tar's files. tarfile takes longer than all checks of a host.
-
-    Offsets of name, size and type: POSIX, pax, "ustar Interchange Format".
-    """
+    """Names and texts of a tar's files. tarfile takes longer than all checks of a host."""
     offset = 0
     while archive[offset : offset + 1].strip(b"\0"):
-        head = archive[offset : offset + BLOCK]
-        size = int(head[124:136].strip(b" \0") or b"-1", 8)
-        if head[257:262] != b"ustar" or size < 0:
+        name, size, kind, magic = _HEAD.unpack_from(archive, offset)
+        length = int(size.strip(b" \0") or b"-1", 8)
+        if magic != b"ustar" or length < 0:
             raise ValueError("not a tar")
         offset += BLOCK
-        if head[156:157] == REGULAR:
-            name = head[:100].rstrip(b"\0").decode("utf-8", "replace")
-            text = archive[offset : offset + size].decode("utf-8", "replace")
-            yield name.removeprefix("./"), text
-        offset += -(-size // BLOCK) * BLOCK
+        if kind == REGULAR:
+            text = archive[offset : offset + length].decode("utf-8", "replace")
+            yield name.rstrip(b"\0").decode("utf-8", "replace").removeprefix("./"), text
+        offset += -(-length // BLOCK) * BLOCK
 
 
 def _probe(texts: dict[str, str], name: str) -> Probe:
     status = texts[f"{name}.rc"].strip()
+    if not STATUS.fullmatch(status):
+        raise ValueError("no exit status")
+    out, err = texts.get(f"{name}.out", ""), texts.get(f"{name}.err", "")
+    if any(len(text) > MAX_TEXT or text.count("\n") > MAX_LINES for text in (out, err)):
+        most = f"{MAX_TEXT // MB} MB or {MAX_LINES} lines"
+        raise TooLarge(f"one probe in the host's reply has more than {most}: {name[:20]!a}")
     # The exit statuses of `timeout` for a command that it ended.
-    ended = status.isdecimal() and int(status) not in (124, 137)
-    return Probe(
-        int(status) if ended else None, texts.get(f"{name}.out", ""), texts.get(f"{name}.err", "")
-    )
+    ended = status not in ("", "124", "137")
+    return Probe(int(status) if ended else None, out, err)

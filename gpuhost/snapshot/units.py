@@ -24,7 +24,7 @@ REQUEST = Request(
             "units",
             "systemctl show --no-pager -p Id -p LoadState -p ActiveState -p SubState"
             " -p UnitFileState -p ActiveEnterTimestamp -p InactiveExitTimestamp -p Listen"
-            " -p LimitNOFILE -p LimitNOFILESoft",
+            " -p LimitNOFILE -p LimitNOFILESoft -p WantedBy -p RequiredBy",
             arguments="units",
         ),
         ProbeCommand(
@@ -51,6 +51,7 @@ class Unit:
     + masked: nothing can start it
     + refused: systemd found a mistake in its files: the next start fails
     + failed: it ended with an error, also if systemd tries again
+    + static: it cannot be enabled: its files do not say what should start it
     + listens: addresses of a socket unit, as systemd writes them
     + nofile: open files of its processes; None also in old recordings
     """
@@ -64,6 +65,7 @@ class Unit:
     masked: bool = False
     refused: bool = False
     failed: bool = False
+    static: bool = False
     listens: tuple[str, ...] = ()
     nofile: Limit | None = None
 
@@ -89,17 +91,26 @@ def _units(output: str) -> Mapping[str, Unit]:
                 name=values["Id"],
                 loaded=values.get("LoadState") == "loaded",
                 active=values.get("ActiveState") == "active",
-                enabled=values.get("UnitFileState") in ("enabled", "static", "alias", "generated"),
+                enabled=_starts_at_boot(values),
                 started=_epoch(values.get("ActiveEnterTimestamp", "")),
                 began=_epoch(values.get("InactiveExitTimestamp", "")),
                 masked=values.get("LoadState") == "masked",
                 refused=values.get("LoadState") in ("bad-setting", "error"),
                 failed=values.get("ActiveState") == "failed"
                 or values.get("SubState") == "auto-restart",
+                static=values.get("UnitFileState") == "static",
                 listens=tuple(text for key, text in pairs if key == "Listen"),
                 nofile=limit(values.get("LimitNOFILESoft"), values.get("LimitNOFILE")),
             )
     return MappingProxyType(units)
+
+
+def _starts_at_boot(values: Mapping[str, str]) -> bool:
+    """A static unit cannot be enabled: it starts if another one wants it."""
+    state = values.get("UnitFileState")
+    if state == "static":
+        return bool(values.get("WantedBy") or values.get("RequiredBy"))
+    return state in ("enabled", "alias", "generated")
 
 
 def _epoch(timestamp: str) -> int | None:

@@ -21,7 +21,6 @@ def apply(settings: Settings, apps: Iterable[XGpuhost]) -> None:
             name="Tools of apps",
             packages=packages,
             lock_timeout_s=settings.apt_lock_timeout_s,
-            settings=settings,
             **sudo_args(settings),
         )
 

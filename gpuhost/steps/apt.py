@@ -9,7 +9,7 @@ from gpuhost.steps.start import sudo_args
 
 def apply(settings: Settings) -> None:
     """Use the declared mirror, or restore the original sources. Run it before any installation."""
-    repository.drop_broken(name="Broken repositories", settings=settings, **sudo_args(settings))
+    repository.drop_broken(name="Broken repositories", adopt=settings.adopt, **sudo_args(settings))
     apt.mirror(
         name="Package sources",
         mirror=settings.apt_mirror or "auto",

@@ -26,6 +26,7 @@ def remove(settings: Settings) -> None:
     firewall.rules(
         name="Firewall removed",
         confirm_s=settings.firewall_confirm_s,
+        adopt=settings.adopt,
         present=False,
         **sudo_args(settings),
     )

@@ -23,6 +23,5 @@ def apply(settings: Settings, apps: Iterable[XGpuhost]) -> None:
             name="nginx",
             certbot=needs_acme,
             lock_timeout_s=settings.apt_lock_timeout_s,
-            settings=settings,
             **sudo_args(settings),
         )

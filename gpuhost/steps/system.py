@@ -25,13 +25,16 @@ def apply(settings: Settings) -> None:
     lock_timeout_s = settings.apt_lock_timeout_s
     system.python(name="python3", lock_timeout_s=lock_timeout_s, **sudo_args(settings))
     system.hostname(name="Host name", **sudo_args(settings))
-    system.clock(name="Clock", lock_timeout_s=lock_timeout_s, **sudo_args(settings))
+    system.clock(
+        name="Clock", adopt=settings.adopt, lock_timeout_s=lock_timeout_s, **sudo_args(settings)
+    )
 
 
 def enable_security_updates(settings: Settings) -> None:
     """Enable automatic security updates, if declared, except for NVIDIA's and Docker's packages."""
     system.security_updates(
         name="Security updates",
+        adopt=settings.adopt,
         present=settings.system_security_updates,
         lock_timeout_s=settings.apt_lock_timeout_s,
         **sudo_args(settings),

@@ -21,6 +21,7 @@ def apply(settings: Settings) -> None:
         key_file=settings.toolkit_key_file,
         hold=settings.nvidia_hold,
         gpu=settings.gpu,
+        adopt=settings.adopt,
         lock_timeout_s=settings.apt_lock_timeout_s,
         **sudo_args(settings),
     )

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from gpuhost.domain.apt.archive import archive_key
 from gpuhost.domain.apt.clashes import clashes
 from gpuhost.domain.apt.conflicts import definitions, releases
 from gpuhost.domain.apt.entry import SourceFile
@@ -102,37 +101,25 @@ def test_which_of_its_archives_it_is(case: dict[str, Any]) -> None:
     assert [f"{archive} {suite}" for archive, suite in suites] == case["archives"]
 
 
-def test_a_proxy_of_dockers_archive_is_known_by_what_was_fetched() -> None:
+def test_a_proxy_of_dockers_archive_stays_beside_ours() -> None:
     case = next(c for c in CASES if c["name"].startswith("a proxy without a key"))
     docker = Repository(
         "docker", "https://a.invalid/linux/ubuntu", "noble", "stable", "amd64", "", "",
         archive=Archive("docker", "ubuntu noble"),
     )  # fmt: skip
     snapshot = snapshot_of(case)
-    sources = snapshot.apt.sources
-    found = clashes(sources.files, docker, sources.distribution)
-    assert [str(d) for d in found] == ["/etc/apt/sources.list.d/company.list:2"]
-    assert archive_key(found[0].entry.uris[0]) in sources.distribution.origins
-
-
-@pytest.mark.parametrize("case", [c for c in CASES if "clashing" in c], ids=lambda c: c["name"])
-def test_which_of_them_are_dockers_own_once_more(case: dict[str, Any]) -> None:
-    docker = Repository(
-        "docker", "https://download.docker.com/linux/debian", "bookworm", "stable", "amd64", "", "",
-        archive=Archive("docker", "debian bookworm"),
-    )  # fmt: skip
-    sources = snapshot_of(case).apt.sources
-    found = clashes(sources.files, docker, sources.distribution)
-    assert [str(d) for d in found] == case["clashing"]
+    assert clashes(snapshot.apt.sources.files, docker) == []
+    proxy = definitions(snapshot.apt.sources.files)[1]
+    assert owner(proxy.entry, distribution_archives(snapshot), snapshot) == "Docker's archive"
 
 
 def test_sources_without_which_an_installation_goes_on() -> None:
-    """The distribution's own, and those of the vendors that gpuhost installs from, are not among
-    them; no login is in an argument list."""
+    """The distribution's own and gpuhost's are not among them."""
     sources = (
         "deb http://near.example.invalid/debian bookworm main",
         "deb http://near.example.invalid/deb bookworm main",
         "deb http://ada:secret@files.example.invalid/tools/ stable main",
+        "deb https://nvidia.github.io/nvidia-docker/debian10/amd64 /",
         "deb https://download.docker.com/linux/debian bookworm stable",
         "deb https://ppa.launchpadcontent.net/ada/tools/ubuntu jammy main",
         "deb cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_ - Official amd64 NETINST]/ bookworm main",
@@ -141,12 +128,18 @@ def test_sources_without_which_an_installation_goes_on() -> None:
     text = "\n".join(sources) + "\n"
     case = {
         "host": "debian bookworm",
-        "files": {"/etc/apt/sources.list": text},
+        "files": {
+            "/etc/apt/sources.list": text,
+            "/etc/apt/sources.list.d/docker.sources": "# Written by gpuhost; changes are "
+            "overwritten.\nTypes: deb\nURIs: https://download.docker.com/linux/debian\n"
+            "Suites: bookworm\nComponents: stable\n",
+        },
         "fetched": {"near.example.invalid_debian_dists_bookworm_": "Debian"},
     }
     assert set(optional_archives(snapshot_of(case))) == {
         "http://files.example.invalid/tools",
         "https://ppa.launchpadcontent.net/ada/tools/ubuntu",
         "cdrom:",
+        "https://nvidia.github.io/nvidia-docker/debian10/amd64",
         "file:/srv/packages",
     }

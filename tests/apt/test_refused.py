@@ -109,14 +109,14 @@ def test_after_clashes_are_put_aside_apt_reads_the_rest(
     case: dict[str, Any], tmp_path: Path
 ) -> None:
     files = files_of(case)
-    change = aside(sources(files), "docker", clashes(files, DOCKER, JAMMY))
+    change = aside(sources(files), "docker", clashes(files, DOCKER))
     edited = {f"{p}:{a}-{b}" for p, lines in change.edited.items() for a, b in lines}
     assert {short(place) for place in {*change.moved, *edited}} == set(case["aside"])
     after = carried_out(files, change)
-    assert clashes(after, DOCKER, JAMMY) == []
+    assert clashes(after, DOCKER) == []
     ours = SourceFile(DOCKER.sources_path, DOCKER.sources)
     assert complaint_of_apt([*(f for f in after if f.path != ours.path), ours], tmp_path) == ""
-    others = [d.entry for d in definitions(files) if d not in clashes(files, DOCKER, JAMMY)]
+    others = [d.entry for d in definitions(files) if d not in clashes(files, DOCKER)]
     kept = [d.entry for d in definitions(after)]
     assert kept == [entry for entry in others if entry in kept]
     assert DOCKER.sources_path in change.moved or kept == others
@@ -151,8 +151,8 @@ def test_a_mirror_in_use_is_told_of_what_was_put_aside() -> None:
     docker = "deb https://download.docker.com/linux/ubuntu jammy stable"
     before = f"deb http://near.example.invalid/ubuntu jammy main\n{docker}\n"
     mirror = mirror_called("ustc", https=True)
-    host = FakeHost({LIST: before}, JAMMY, {}).at(mirror)
-    change = aside(host.sources, "docker", clashes(host.sources.files, DOCKER, JAMMY))
+    host = FakeHost({LIST: before}, Distribution("ubuntu", "jammy", "amd64"), {}).at(mirror)
+    change = aside(host.sources, "docker", clashes(host.sources.files, DOCKER))
     saved = f"/var/lib/gpuhost/apt/original{LIST}"
     assert dict(change.edited) == {LIST: ((2, 2),), saved: ((2, 2),)}
     (edited,) = carried_out(list(host.sources.files), change)

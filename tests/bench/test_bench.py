@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from bench import loopback, measure, page, result
+import bench.__main__
+from bench import lab, loopback, measure, page, result, startup
 from bench.__main__ import PARTS, main
 from bench.measure import Broken, Contender, Sample, run_in_rounds, timed
 from bench.openssh import Login
@@ -59,6 +61,39 @@ def test_an_unknown_part_is_an_error(capsys: pytest.CaptureFixture[str]) -> None
     assert not page.PAGE.exists()
 
 
+# How a part ends.
+ENDS: dict[str, BaseException | None] = {
+    "measured": None,
+    "not possible here": Broken("no Docker"),
+    "a bug": KeyError("a bug"),
+    "Ctrl-C": KeyboardInterrupt(),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_its_hosts_are_taken_down(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a part ends; a run that booted none touches no lab."""
+    end = ENDS[how]
+    taken: list[str] = []
+
+    def part() -> Result:
+        monkeypatch.setattr(lab._booted, "lab", object())
+        if end:
+            raise end
+        return FOUND
+
+    monkeypatch.setattr(lab, "down", taken.append)
+    monkeypatch.setattr(bench.__main__, "_part", lambda name: part)
+    monkeypatch.setattr("compileall.compile_dir", lambda *_, **__: True)
+    lab.take_down()
+    assert taken == []
+    with suppress(KeyError, KeyboardInterrupt):
+        assert main(["fleet"]) == (0 if end is None else 1)
+    assert taken == [lab.LAB]
+    lab.take_down()
+    assert taken == [lab.LAB]
+
+
 def test_the_median_of_rounds() -> None:
     times = iter([3.0, 1.0, 2.0])
     results = run_in_rounds([Contender("one", lambda: Sample(next(times), 0.0, 0))], rounds=3)
@@ -89,9 +124,17 @@ def test_the_collector_has_the_lines_that_the_benchmark_changes() -> None:
 
 
 @pytest.mark.slow
+def test_the_start_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(startup, "ROUNDS", 1)
+    assert len(startup.startup().goals) == len(startup.VERBS)
+
+
+@pytest.mark.slow
 def test_hosts_on_loopback_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loopback, "SIZES", (2, 3))
     monkeypatch.setattr(loopback, "ROUNDS", {2: 1, 3: 1})
     hosts = loopback.loopback()
     assert len(hosts.tables[0].rows) == 7
+    column = hosts.tables[0].headings.index("server CPU per host")
+    assert all(float(row[column].removesuffix(" ms")) > 0 for row in hosts.tables[0].rows)
     assert hosts.goals

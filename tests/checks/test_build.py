@@ -53,7 +53,7 @@ def a_host(
         {
             "host": "debian13-docker",
             "probes": {
-                "docker0": {"out": f"3: docker0    inet {address}/16 brd 172.17.255.255\n"},
+                "addresses": {"out": f"3: docker0    inet {address}/16 brd 172.17.255.255\n"},
                 "packages": {"out": "ii \tapt-cacher-ng\t3.7.5-1\tamd64\n"},
                 "units": {
                     "out": f"Id={UNIT}\nLoadState=loaded\n"

@@ -12,9 +12,7 @@ from gpuhost.settings.merge import Layer, merge_layers
 from tests.recorded import snapshot_of
 
 FAR = "9" * 18
-RECORD = (
-    f'{{"format": 1, "at": {FAR}, "by": "a@b", "settings": [], "findings": {{}}, "facts": {{}}}}'
-)
+RECORD = f'{{"format": 1, "at": {FAR}, "by": "a", "settings": [], "findings": {{}}, "facts": {{}}}}'
 ODD: dict[str, dict[str, Any]] = {
     "a clock far ahead": {"probes": {"clock": {"out": f"{FAR}\n"}}},
     "a clock at the end of the calendar": {"probes": {"clock": {"out": "253402300800\n"}}},

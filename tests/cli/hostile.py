@@ -78,10 +78,12 @@ def attacks(folder: Path, sshd: Sshd) -> dict[str, dict[str, Any]]:
     commands = {
         "bomb": bomb(folder, 1 << 30),
         "one endless line": "exec cat /dev/zero",
+        "one long line": "cat >/dev/null; exec head -c 20000000 /dev/zero",
         "endless lines": "exec yes",
         "empty lines": "exec yes ''",
         "endless errors": "exec yes >&2",
         "cut": cut_reply(folder),
+        "lines": reply(folder, "lines", {"files": printed("\n" * 6_000_000)}),
         "apps": reply(folder, "apps", apps(*(app(f"app{n}") for n in range(30000)))),
         "app name": reply(folder, "name", apps(app(NAME))),
         "markup": reply(folder, "markup", apps(app("<!channel> @all"))),

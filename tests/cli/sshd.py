@@ -39,7 +39,7 @@ class Sshd:
 
     def start(self) -> None:
         self.port = _free_port()
-        _keygen(self.root / "host_key")
+        public_key(self.root / "host_key")
         (self.root / "authorized_keys").touch()
         (self.root / "sshd_config").write_text(self._config())
         if os.geteuid() == 0:
@@ -59,7 +59,7 @@ class Sshd:
         """A private key; a login with it runs this command, whatever it requests."""
         if command not in self._keys:
             path = self.root / f"user_key_{len(self._keys)}"
-            public = _keygen(path)
+            public = public_key(path)
             quoted = command.replace('"', '\\"')
             with (self.root / "authorized_keys").open("a") as authorized:
                 authorized.write(f'restrict,port-forwarding,command="{quoted}" {public}\n')
@@ -138,7 +138,7 @@ def packed(probes: dict[str, Any]) -> str:
     return base64.encodebytes(buffer.getvalue()).decode()
 
 
-def _keygen(path: Path) -> str:
+def public_key(path: Path) -> str:
     """A new key pair; its public half, TYPE BASE64."""
     command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(path)]
     subprocess.run(command, check=True, timeout=30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 import unicodedata
 from pathlib import Path
@@ -24,27 +25,30 @@ TIMEOUT = "40"
 REASONS = {
     "bomb": "unpacks to more than 32 MB",
     "one endless line": "the reading printed more than 8 MB",
+    # Less than the limit of a deploy, which config.py sets.
+    "one long line": "the reading printed more than 8 MB",
     "endless lines": "the reading printed more than 8 MB",
     "empty lines": "the reading printed more than 8 MB",
     "endless errors": "the reading printed more than 8 MB",
     "cut": "the host's reply is incomplete",
+    "lines": "has more than 8 MB or 500000 lines: 'files'",
 }
 # Only the part about apps is unusable: the rest of the host is checked.
 ONLY_APPS = {
     "apps": "30000 apps; at most 200",
-    "app name": "no valid name of an app",
-    "markup": "no valid name of an app",
-    "long name": "no valid name of an app",
     "deep": "nested too deeply",
     "NaN": "NaN is no number",
     "1e400": "a number is too large",
     "digits": "a number is too large",
 }
+# A directory that cannot be an app's hides no app.
+MISNAMED = ("app name", "markup", "long name")
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, sshd: Sshd) -> Workplace:
     made = Workplace(tmp_path_factory.mktemp("hostile"))
+    shutil.copy(Path(__file__).parents[2] / "config.py", made.path)
     good = {name: sshd.login(blank(sshd, f"hostile-{name[5:]}")) for name in GOOD}
     hosts = {GOOD[0]: good[GOOD[0]], **attacks(made.path, sshd), **good}
     made.inventory({name: {"ssh_hostname": ADDRESSES[0], **data} for name, data in hosts.items()})
@@ -89,6 +93,14 @@ def test_what_is_wrong_with_its_apps_is_said(runs: dict[str, Run], name: str) ->
     assert re.search(ONLY_APPS[name], found["app.state"]["actual"])
     assert found["app.state"]["status"] == "unknown"
     assert len(found) >= len(all_checks())
+
+
+@pytest.mark.parametrize("name", MISNAMED)
+def test_a_name_that_no_app_can_have_is_told(runs: dict[str, Run], name: str) -> None:
+    found = {one["id"]: one for one in runs["drift --json"].host(name)["findings"]}
+    assert found["app.state"]["status"] == "warn"
+    assert found["app.state"]["actual"].startswith("no app can have this name: ")
+    assert len(found["app.state"]["actual"]) < 700
 
 
 @pytest.mark.parametrize("command", ["check", "drift"])

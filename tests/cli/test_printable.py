@@ -27,6 +27,8 @@ UNSAFE = {
     "\x85\x90\x9d": " ??",
     "gnp\u202egpj.exe": "gnp?gpj.exe",
     "\u2066a\u2069": "?a?",
+    "a\u3164b\u115fc\u2800d\u034fe\U000e0100f": "a?b?c?d?e?f",
+    "\u26a0\ufe0f": "\u26a0\ufe0f",
     "a\u200bb\u200cc\u2060d\ufeffe": "a?b?c?d?e",
     "\U000e0041": "?",
     "\ud800": "?",

@@ -63,6 +63,15 @@ def test_running_verbs_take_the_same_options(verb: str) -> None:
     assert ("--adopt" in options) == (verb in ("provision", "deploy"))
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e999", "0", "-inf", "x"])
+@pytest.mark.parametrize("option", ["check --timeout", "drift --timeout", "drift --deadline"])
+def test_a_time_limit_is_a_number(option: str, seconds: str) -> None:
+    run = CliRunner().invoke(cli, [*option.split(), seconds, "no-inventory.py"])
+    # click's own; the command ends with Exit.USAGE.
+    assert run.exit_code == 2
+    assert f"Invalid value for '{option.split()[1]}'" in run.output
+
+
 def test_a_new_verb_is_one_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "greet.py").write_text(
         "import click\n\n@click.command()\ndef greet() -> None:\n"

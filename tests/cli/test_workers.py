@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -45,7 +46,8 @@ def read(monkeypatch: pytest.MonkeyPatch, cores: None) -> Callable[..., HostResu
 
         monkeypatch.setattr(workers, "with_host", instead)
         done = more.pop("on_done", lambda _: None)
-        return read_hosts(fleet(at_once), 30, cast(Any, None), done, **more)
+        seconds = more.pop("seconds", 30)
+        return read_hosts(fleet(at_once), seconds, cast(Any, None), done, **more)
 
     return run
 
@@ -82,6 +84,7 @@ def test_a_slow_host_does_not_keep_others_waiting(read: Callable[..., HostResult
 # What a reply can do to the process that evaluates it, and what is said about it.
 FATAL = {
     "busy": "checking: its reply kept a process busy for more than 2 s",
+    "waiting": "checking: it kept a process waiting for more than 2 s",
     "killed": "checking: its process was killed: the memory of this machine may be used up",
     "aborted": f"checking: its process ended with signal {int(signal.SIGABRT)}",
 }
@@ -91,12 +94,18 @@ def fatal(what: str) -> None:
     if what == "busy":
         while True:
             pass
+    if what == "waiting":
+        time.sleep(600)
     os.kill(os.getpid(), signal.SIGKILL if what == "killed" else signal.SIGABRT)
+
+
+def errors(results: HostResults[Any]) -> dict[str, HostError]:
+    return {name: one for name, one in results.by_host.items() if isinstance(one, HostError)}
 
 
 @pytest.mark.parametrize("what", FATAL)
 def test_a_reply_that_ends_a_process_costs_one_host(
-    read: Callable[..., HostResults[Any]], what: str
+    read: Callable[..., HostResults[Any]], monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     def work(name: str, begin: Callable[[], None]) -> str:
         gevent.sleep(0.3)
@@ -105,8 +114,9 @@ def test_a_reply_that_ends_a_process_costs_one_host(
             fatal(what)
         return name
 
-    results = read(work)
-    bad = {name: one for name, one in results.by_host.items() if isinstance(one, HostError)}
+    if what == "waiting":
+        monkeypatch.setattr(worker, "STUCK_SECONDS", 2)
+    bad = errors(read(work))
     assert set(bad) == {"gpu1", "gpu8"}
     assert {one.reason for one in bad.values()} == {FATAL[what]}
     assert {one.status for one in bad.values()} == {HostStatus.ERROR}
@@ -124,6 +134,73 @@ def test_a_process_that_ends_without_a_cause_is_not_replaced_for_ever(
     results = read(work)
     assert [name for name, one in results.by_host.items() if isinstance(one, HostError)] == ["gpu3"]
     assert results.by_host["gpu3"].reason.startswith("reading: its process was killed")
+
+
+def test_hosts_of_a_process_that_ends_without_a_cause_are_read_alone(
+    read: Callable[..., HostResults[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are in one process, and none has replied when it ends."""
+
+    def work(name: str, begin: Callable[[], None]) -> str:
+        gevent.sleep(0.3)
+        if name in ("gpu3", "gpu7"):
+            fatal("killed")
+        gevent.sleep(0.3)
+        return name
+
+    monkeypatch.setattr(workers, "_cores", lambda: 1)
+    assert set(errors(read(work, at_once=12))) == {"gpu3", "gpu7"}
+
+
+def test_a_busy_machine_is_no_error(
+    read: Callable[..., HostResults[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit counts the CPU's time, and other programs have it."""
+
+    def work(name: str, begin: Callable[[], None]) -> str:
+        begin()
+        time.sleep(2 if name == "gpu1" else 0)
+        return name
+
+    monkeypatch.setattr(worker, "BLOCKED_SECONDS", 1)
+    assert errors(read(work)) == {}
+
+
+class NoMemory:
+    def __reduce__(self) -> str:
+        raise MemoryError
+
+
+def nested(levels: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_a_result_that_cannot_be_sent_is_an_error(read: Callable[..., HostResults[Any]]) -> None:
+    def work(name: str, begin: Callable[[], None]) -> Any:
+        if name == "gpu2":
+            raise SystemExit
+        return {"gpu0": nested(100_000), "gpu1": NoMemory()}.get(name, name)
+
+    bad = errors(read(work))
+    assert {name: one.reason.split(":")[1].strip() for name, one in bad.items()} == {
+        "gpu0": "RecursionError", "gpu1": "MemoryError", "gpu2": "SystemExit",
+    }  # fmt: skip
+
+
+def test_the_command_does_not_wait_for_a_host_for_ever(
+    read: Callable[..., HostResults[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(name: str, begin: Callable[[], None]) -> str:
+        gevent.sleep(600 if name == "gpu4" else 0)
+        return name
+
+    monkeypatch.setattr(worker, "STUCK_SECONDS", 10)
+    monkeypatch.setattr(workers, "GRACE_SECONDS", 0)
+    bad = errors(read(work, seconds=1, deadline=60))
+    assert {name: one.reason for name, one in bad.items()} == {"gpu4": "no result within 11 s"}
 
 
 def test_memory_is_limited(read: Callable[..., HostResults[Any]]) -> None:
@@ -162,8 +239,13 @@ def test_other_work_is_done_while_hosts_answer(
             yield
 
     def work(name: str, begin: Callable[[], None]) -> int:
-        gevent.sleep(0.05)
-        return len([file for file in tmp_path.iterdir() if file.name.startswith(f"{os.getpid()} ")])
+        with gevent.Timeout(10, False):
+            while done() < 3:
+                gevent.sleep(0.01)
+        return done()
+
+    def done() -> int:
+        return len(list(tmp_path.glob(f"{os.getpid()} *")))
 
     assert set(read(work, meanwhile=steps).by_host.values()) == {3}
 
@@ -173,6 +255,43 @@ def test_processes_end_with_the_run(read: Callable[..., HostResults[Any]]) -> No
     for process in set(results.by_host.values()):
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
+
+
+ENDED = """
+import json, os
+import pyinfra_cli
+import gevent
+from types import SimpleNamespace as Of
+from gpuhost.fleet import workers
+from gpuhost.fleet.inventory import Fleet
+
+def open_handles():
+    return [os.path.exists(f"/proc/self/fd/{handle}") for handle in range(64)]
+
+def instead(fleet, host, seconds, evaluate, begin):
+    begin()
+    if host.name == "gpu1":
+        os.kill(os.getpid(), 9)
+    return host.name
+
+workers.with_host = instead
+hosts = tuple(Of(name=f"gpu{number}") for number in range(4))
+gevent.get_hub()
+before = open_handles()
+done = workers.read_hosts(
+    Fleet(hosts, {}, Of(config=Of(PARALLEL=4))), 30, None, lambda _: None, deadline=20
+)
+print(json.dumps([getattr(one, "reason", one) for one in done.by_host.values()]))
+print(open_handles() == before)
+"""
+
+
+def test_the_end_of_a_process_is_seen_in_the_command() -> None:
+    """There gevent replaces functions of `os` and has a hub; in the other tests it does not."""
+    run = subprocess.run([sys.executable, "-c", ENDED], capture_output=True, text=True, timeout=60)
+    results, closed = run.stdout.splitlines()
+    assert closed == "True"
+    assert json.loads(results) == ["gpu0", FATAL["killed"], "gpu2", "gpu3"]
 
 
 KILLED = """

@@ -10,7 +10,8 @@ import pytest
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.applied import SOME_PROXY, document
-from gpuhost.drift.difference import Cause, Difference, explain
+from gpuhost.drift.causes import explain
+from gpuhost.drift.difference import MAX_FINDINGS, Cause, Difference, bounded
 from gpuhost.drift.report import DriftReport, HostDrift
 from gpuhost.drift.since import open_findings
 from gpuhost.fleet.host_status import HostStatus
@@ -235,3 +236,32 @@ def test_ok_findings_have_no_cause() -> None:
     for one in good:
         found = explain(one, snapshot, settings, at=AT)
         assert (found.cause, found.accepted, found.is_failure) == (None, None, False)
+
+
+def of_kinds(**counts: int) -> list[Difference]:
+    made = {
+        "ok": Difference(Finding(Status.OK, id="one")),
+        "warn": Difference(Finding(Status.WARN, id="one")),
+        "pending": Difference(Finding(Status.FAIL, id="one"), Cause.PENDING),
+        "drift": Difference(Finding(Status.FAIL, id="one"), Cause.DRIFT),
+        "unknown": Difference(Finding(Status.UNKNOWN, id="one")),
+    }
+    return [made[kind] for kind, count in counts.items() for _ in range(count)]
+
+
+def test_of_many_findings_the_worst_are_shown() -> None:
+    """And one says how many others there are, as something that is not known to be ok."""
+    shown = bounded(of_kinds(ok=400, warn=3, pending=900, drift=100, unknown=1))
+    *kept, last = shown
+    assert [one.kind for one in kept] == ["unknown"] + ["drift"] * 100 + ["pending"] * 899
+    assert last.finding.id == "host.findings"
+    assert last.kind == "unknown"
+    assert last.finding.actual == "and 404 more: 1 pending, 3 warn, 400 ok"
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_findings_up_to_the_limit_are_all_shown(more: int) -> None:
+    every = of_kinds(warn=MAX_FINDINGS + more)
+    shown = bounded(every)
+    assert len(shown) == MAX_FINDINGS + more
+    assert [one.finding.actual for one in shown[MAX_FINDINGS:]] == ["and 1 more: 1 warn"] * more

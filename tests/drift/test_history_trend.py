@@ -10,7 +10,8 @@ import yaml
 
 from gpuhost.checks.finding import Status
 from gpuhost.domain.sizes import GB
-from gpuhost.drift.trend import DAY, disk_trend, estimate, free_by_mount
+from gpuhost.drift.comparison import free_by_mount
+from gpuhost.drift.trend import DAY, disk_trend, estimate
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from tests.recorded import probes

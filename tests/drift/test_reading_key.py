@@ -75,6 +75,22 @@ def test_without_a_deploy_nothing_is_run(tmp_path: Path) -> None:
     assert send(SHORT, None, tmp_path).returncode == 77
 
 
+def test_sudo_keeps_from_where_it_is_read(tmp_path: Path) -> None:
+    """The firewall is judged for that address."""
+    for name, text in (("id", "echo 1000"), ("sudo", "printf '%s\\n' \"$@\"")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    command, _ = reading_files(request_for(Settings()))
+    installed = tmp_path / "read"
+    installed.write_text(command.content.replace("PATH=/", f"PATH={tmp_path}:/", 1))
+    installed.chmod(0o755)
+    connection = "192.0.2.9 50022 192.0.2.1 22"
+    for before, after in (({"SSH_CONNECTION": connection}, connection), ({}, "")):
+        done = subprocess.run([installed], capture_output=True, text=True, env=before, check=True)
+        words = ["-n", "--", "env", f"SSH_CONNECTION={after}", str(installed)]
+        assert done.stdout.splitlines() == words
+
+
 def test_the_whole_reading_arrives(tmp_path: Path) -> None:
     """Its text has no character that a shell's variable loses."""
     assert f"{READING.rstrip()}\n" == READING

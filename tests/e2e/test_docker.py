@@ -121,6 +121,44 @@ def test_a_configuration_that_the_engine_rejects_is_rolled_back(host: LabHost) -
     assert docker(host) == {}
 
 
+@pytest.mark.matrix
+def test_the_reason_of_an_engine_that_does_not_start_is_told(host: LabHost) -> None:
+    run = provision(host, docker_data_root="/proc/x")
+    assert run.status == 1
+    assert "the previous one is restored: " in run.stderr
+    assert "/proc/x: no such file or directory" in run.stderr
+    assert docker(host) == {}
+
+
+@pytest.mark.matrix
+def test_an_engine_that_does_not_answer_is_restarted(host: LabHost) -> None:
+    host.run(SERVICE)
+    started = host.run("docker inspect -f '{{.State.StartedAt}}' service").stdout
+    try:
+        host.run("kill -STOP $(pidof dockerd)")
+        assert docker(host) == {"docker.engine": "fail"}
+        run = provision(host)
+        assert run.status == 0, run.stderr
+        assert host.run("docker inspect -f '{{.State.StartedAt}}' service").stdout == started
+        assert docker(host) == {}
+    finally:
+        host.run("kill -CONT $(pidof dockerd); timeout 30 docker rm -f service")
+
+
+@pytest.mark.matrix
+def test_what_containers_publish_without_the_userland_proxy_is_not_the_api(host: LabHost) -> None:
+    kept = host.run(f"cat {DAEMON_JSON}").stdout
+    host.put(DAEMON_JSON, json.dumps({**json.loads(kept), "userland-proxy": False}).encode())
+    host.run(f"systemctl restart docker; {SERVICE.replace('service', 'service -p 8080:80', 1)}")
+    try:
+        assert '"dockerd"' in host.run("ss -Hltnp 'sport = :8080'").stdout
+        assert docker(host) == {}
+    finally:
+        host.put(DAEMON_JSON, kept.encode())
+        host.run("docker rm -f service; systemctl restart docker")
+    assert docker(host) == {}
+
+
 def test_containers_survive_a_new_configuration(host: LabHost) -> None:
     host.run(SERVICE)
     try:

@@ -9,6 +9,7 @@ from tests.e2e.firewalled import (
     ALONE,
     CLOSED,
     ENGINE,
+    OWN,
     STEP,
     failing,
     is_served,
@@ -66,3 +67,10 @@ def test_a_machine_in_use_needs_adopt_and_keeps_its_rules(hosts: Hosts) -> None:
     left = host.run("ls /usr/local/lib/gpuhost /etc/systemd/system | grep -i firewall", check=False)
     assert left.stdout == ""
     assert remove(host).changed == {}
+
+    # Somebody's own ufw, which lets everything in.
+    host.run(f"busybox httpd -p {OWN} -h /root/web/www; ufw default allow; ufw --force enable")
+    refused = provision(host)
+    assert (refused.status, refused.changed) == (0, {})
+    assert f"would close {OWN}/tcp (busybox)" in refused.stderr
+    assert is_served(host, OWN)

@@ -63,6 +63,7 @@ def test_dockers_archive_in_a_file_of_another_name(host: LabHost, lab: Lab) -> N
 
     run = deploy(host, deploy="tests/e2e/docker_alone.py")
     assert run.status == 0, run.stderr
+    assert f"docker: puts {BY_ANSIBLE}:1 aside" in run.stderr
     assert apt_update(host) == ""
     assert host.run(f"cat /var/lib/gpuhost/apt/clashing/{Path(BY_ANSIBLE).name}").stdout == (
         theirs.decode()

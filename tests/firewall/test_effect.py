@@ -82,6 +82,26 @@ class Case:
 
 
 HEALTHY = {"firewall.reached": "ok", "firewall.foreign": "ok"}
+# What one table of nftables accepts, ufw's may still drop.
+VPN = """\
+table inet vpn
+table inet vpn {
+	chain input {
+		type filter hook input priority filter - 5; policy accept;
+		ip saddr 203.0.113.0/24 accept
+	}
+}
+"""
+NETBIRD = """\
+table ip netbird
+table ip netbird {
+	chain netbird-acl-input-filter {
+		type filter hook input priority filter; policy accept;
+		iifname "wt0" ip saddr 100.64.0.0/10 ip daddr 100.64.0.0/10 accept
+		iifname "wt0" drop
+	}
+}
+"""
 CHAIN = "*filter\n:{name} - [0:0]\n{rules}COMMIT\n"
 CASES = [
     Case("nothing", HEALTHY),
@@ -120,9 +140,57 @@ CASES = [
         },
     ),
     Case(
+        "every port is accepted by name",
+        {"firewall.reached": "ok", "firewall.foreign": "fail"},
+        ("not in force: iptables: INPUT -p tcp -m tcp --dport 1:65535 -j ACCEPT (every port)",),
+        {"before_ufw": "-A INPUT -p tcp -m tcp --dport 1:65535 -j ACCEPT\n"},
+    ),
+    Case(
+        "every port but one is accepted",
+        {"firewall.reached": "ok", "firewall.foreign": "fail"},
+        ("not in force: iptables: INPUT -p tcp -m tcp ! --dport 25 -j ACCEPT (every port)",),
+        {"before_ufw": "-A INPUT -p tcp -m tcp ! --dport 25 -j ACCEPT\n"},
+    ),
+    Case(
+        "everything is accepted from half of all addresses",
+        {"firewall.reached": "ok", "firewall.foreign": "fail"},
+        ("not in force: iptables: INPUT -s 0.0.0.0/1 -j ACCEPT (every port)",),
+        {"before_ufw": "-A INPUT -s 0.0.0.0/1 -j ACCEPT\n"},
+    ),
+    Case(
+        "a source that nftables lets in",
+        {"firewall.reached": "ok", "firewall.foreign": "ok"},
+        (),
+        {"probes": {"nft_tables": {"rc": 0, "out": VPN}}},
+    ),
+    Case(
+        "netbird, on a host without a default route",
+        HEALTHY,
+        (),
+        {
+            "files": {"/proc/net/route": "Iface\n"},
+            "probes": {"nft_tables": {"rc": 0, "out": NETBIRD}},
+        },
+    ),
+    Case(
+        "one port for one source, in a chain of its own",
+        {"firewall.reached": "ok", "firewall.foreign": "warn"},
+        (
+            "1 foreign rules",
+            "iptables: office -s 203.0.113.4/32 -p tcp -m tcp --dport 9000 -j ACCEPT (9000/tcp)",
+        ),
+        {
+            "before_ufw": "-A INPUT -j office\n",
+            "behind": CHAIN.format(
+                name="office",
+                rules="-A office -s 203.0.113.4/32 -p tcp -m tcp --dport 9000 -j ACCEPT\n",
+            ),
+        },
+    ),
+    Case(
         "a port is accepted before ufw",
         {"firewall.reached": "ok", "firewall.foreign": "warn"},
-        ("iptables: INPUT -p tcp -m tcp --dport 9000 -j ACCEPT (9000/tcp)",),
+        ("1 foreign rules", "iptables: INPUT -p tcp -m tcp --dport 9000 -j ACCEPT (9000/tcp)"),
         {"before_ufw": "-A INPUT -p tcp -m tcp --dport 9000 -j ACCEPT\n"},
     ),
     Case(
@@ -134,7 +202,7 @@ CASES = [
     Case(
         "a source may do everything",
         {"firewall.reached": "ok", "firewall.foreign": "warn"},
-        ("iptables: INPUT -s 203.0.113.4/32 -j ACCEPT",),
+        ("1 foreign rules", "iptables: INPUT -s 203.0.113.4/32 -j ACCEPT (every port)"),
         {"before_ufw": "-A INPUT -s 203.0.113.4/32 -j ACCEPT\n"},
     ),
     Case(

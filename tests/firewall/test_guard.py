@@ -28,6 +28,8 @@ class Guard:
         (directory / "run").mkdir()
         text = GUARD.replace("/run/", f"{directory}/run/").replace("/etc/ufw", f"{self.ufw}")
         text = text.replace("/var/lib/gpuhost", str(directory))
+        self.defaults = directory / "defaults"
+        text = text.replace("/etc/default/ufw", str(self.defaults))
         text = text.replace("\nload() {", f"\nload() {{ echo >{directory}/loaded; return 0;")
         text = text.replace("longest_change=300", "longest_change=-59")
         self.text = text.replace("lock 120", "lock 1")
@@ -153,3 +155,21 @@ def test_without_such_rules_ufw_is_left_alone(guard: Guard) -> None:
     guard.init.write_text(SAMPLE, "utf-8")
     guard.call("follow_ufw")
     assert guard.init.read_text("utf-8") == SAMPLE
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("A=1\nIPV6=no\nMANAGE_BUILTINS=yes\nB=2\n", "A=1\nIPV6=yes\nMANAGE_BUILTINS=no\nB=2\n"),
+        ("A=1\n", "A=1\nIPV6=yes\nMANAGE_BUILTINS=no\n"),
+        ("IPV6=yes\n#MANAGE_BUILTINS=yes", "IPV6=yes\n#MANAGE_BUILTINS=yes\nMANAGE_BUILTINS=no\n"),
+        ("", "IPV6=yes\nMANAGE_BUILTINS=no\n"),
+    ],
+)
+def test_ufws_defaults_are_set_also_where_no_line_has_them(
+    guard: Guard, before: str, after: str
+) -> None:
+    guard.defaults.write_text(before)
+    guard.call("own_defaults")
+    guard.call("own_defaults")
+    assert guard.defaults.read_text() == after

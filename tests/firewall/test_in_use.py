@@ -100,6 +100,16 @@ CASES = {
     "ufw denies": (host(), ""),
     "ufw rejects": (host(ipv6=chains("ufw6", "DROP")), ""),
     "ufw allows": (host("ACCEPT"), POSTGRES),
+    # As ufw-init loads it: the chain that tracks what the policy accepts.
+    "ufw allows, and tracks what it lets in": (
+        host(
+            "ACCEPT",
+            more="*filter\n:ufw-track-input - [0:0]\n-A INPUT -j ufw-track-input\n"
+            "-A ufw-track-input -p tcp -m conntrack --ctstate NEW -j ACCEPT\nCOMMIT\n",
+            ipv6=NO_IPV6,
+        ),
+        POSTGRES,
+    ),
     "ufw is off": (host("DROP", ipv6=OPEN, enabled="no"), POSTGRES),
     "ufw denies, and leaves IPv6 out: it drops everything there": (host(ipv6=NO_IPV6), ""),
     "ufw denies, and IPv6 is open": (host(ipv6=OPEN), POSTGRES),

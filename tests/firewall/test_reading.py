@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from gpuhost.domain.firewall.journey import Ruleset
 from gpuhost.domain.firewall.listeners import (
     Listener,
-    PublishedPort,
-    parse_published,
     parse_ss,
     ssh_ports,
 )
@@ -21,9 +19,11 @@ from gpuhost.domain.firewall.nftables import NftTable, parse_nft_tables, parse_r
 from gpuhost.domain.firewall.packet import Packet
 from gpuhost.domain.firewall.published import Bridges, fault
 from gpuhost.domain.firewall.rule import FirewallRule
+from gpuhost.domain.firewall.sockets import parse_published
 from gpuhost.domain.firewall.tables import Chain, Tables, options
 from gpuhost.domain.firewall.ufw import UfwRule, parse_kernel, parse_user_rules
 from gpuhost.plans.firewall import change
+from gpuhost.plans.firewall_in_use import published_ports
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from tests.firewall.rehash import RECORDING, with_current_hashes
@@ -216,9 +216,18 @@ def test_published_ports_of_docker_ps() -> None:
         "0.0.0.0:8080->80/tcp, :::8080->80/tcp, [::]:9000-9002->9000-9002/udp, "
         "127.0.0.1:9090->80/tcp, 443/tcp, 0.0.0.0:5->5/sctp"
     )
-    assert sorted(set(parse_published(ports, "web"))) == [
-        PublishedPort(8080, 8080, "tcp", "web"),
-        PublishedPort(9000, 9002, "udp", "web"),
+    assert [(str(port), port.address) for port in parse_published(ports, "web")] == [
+        ("8080/tcp (container web)", ""),
+        ("8080/tcp (container web)", ""),
+        ("9000:9002/udp (container web)", ""),
+        ("9090/tcp (container web)", "127.0.0.1"),
+        ("5/sctp (container web)", ""),
+    ]
+    row = f"1f\tweb\trunning\tnginx\t{ports}\tshop\n"
+    snapshot = snapshot_of({"host": "firewall-used", "probes": {"docker_containers": {"out": row}}})
+    assert sorted(set(map(str, published_ports(snapshot)))) == [
+        "8080/tcp (container web)",
+        "9000:9002/udp (container web)",
     ]
 
 

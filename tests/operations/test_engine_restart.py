@@ -35,6 +35,11 @@ JOURNALS = [
         "docker.service: Main process exited, code=exited, status=2/INVALIDARGUMENT",
         "address pool is used up",
     ),
+    (
+        'time="2026-11-30T10:00:00Z" level=info msg="Starting up"\n'
+        "mkdir /proc/x: no such file or directory",
+        "mkdir /proc/x: no such file or directory",
+    ),
     ("unknown flag: --storage-drivr\nSee 'dockerd --help'.", "unknown flag: --storage-drivr"),
     (
         "unable to configure proxy https://ada:s3cret@proxy.example:3128",
@@ -109,7 +114,7 @@ def test_a_configuration_with_which_the_engine_does_not_start(
     for name, text in (("daemon.json", "old"), ("record", "was")):
         (tmp_path / name).write_text(text)
         (tmp_path / f"{name}.gpuhost-new").write_text("new")
-    sent = script("docker_config.sh", seconds=9, program="engine_restart.sh")
+    sent = script("docker_config.sh", seconds=9)
     text = str(sent.connector_arguments["_stdin"])
     done = subprocess.run(
         ["sh", "-s", "--", "daemon.json", "record", "yes"],

@@ -88,6 +88,12 @@ def test_a_reading_that_waited_for_a_person_is_old(run: Run) -> None:
     assert run.read() == 2
 
 
+def test_operations_that_do_not_know_the_settings_need_no_other_reading(run: Run) -> None:
+    assert run.read(swap_path="/data/swapfile", docker_data_root="/data/docker") == 1
+    assert run.read() == 1
+    assert run.read(swap_path="/data/swapfile") == 1
+
+
 def test_other_paths_are_read_once_more_and_with_the_first(run: Run) -> None:
     run.read()
     assert run.read(swap_path="/data/swapfile") == 2

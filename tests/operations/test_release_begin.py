@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from gpuhost.release.secrets import GivenSecrets, SecretValue
+from gpuhost.remote.commands import script_text
 from gpuhost.rollout.bundle import Bundle, bundle
 from gpuhost.runner.plan import Plan
 from tests.release.fake_host import SYSTEMCTL, SYSTEMD_RUN
 
-SCRIPT = files("gpuhost.remote").joinpath("release_begin.sh").read_text("utf-8")
+SCRIPT = script_text("release_begin.sh")
 ID = "20261122-010203-aabbccdd"
 BUNDLE = bundle(
     Plan("tts", ID, "i", "me@here", "tts", "r"), GivenSecrets({"KEY": SecretValue("s3cret")}),

@@ -189,7 +189,7 @@ def test_a_permanent_error_is_abandoned_and_a_temporary_one_is_retried(
         assert (result.state, "what is wrong" in result.said) == (RESTORE_FAILED, True)
 
 
-# Statuses after which systemd does not restart a runner: release_begin.sh, gpuhost-resume@.service.
+# Statuses after which systemd does not restart a runner: runner.sh, gpuhost-resume@.service.
 FINAL = {1, 2, 3, 4}
 
 
@@ -201,7 +201,7 @@ def test_systemd_restarts_the_runner_after_an_unexpected_error(
     assert run("release", NEW) not in {0, *FINAL}
     assert "No space left on device" in capsys.readouterr().err
     assert app.paths.attempt.exists()
-    script = files("gpuhost.remote").joinpath("release_begin.sh").read_text("utf-8")
+    script = files("gpuhost.remote").joinpath("runner.sh").read_text("utf-8")
     statuses = " ".join(map(str, sorted(FINAL)))
     assert f'RestartPreventExitStatus="{statuses}"' in script
     assert f"RestartPreventExitStatus={statuses}\n" in resume_unit_text()

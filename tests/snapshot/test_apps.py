@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,10 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuhost.checks.deployed import host
+from gpuhost.checks.finding import Status
 from gpuhost.runner.contract import Operation
+from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.app_state import AppState, Given
 from gpuhost.snapshot.apps import Apps
+from gpuhost.snapshot.apps_on_host import locked
 from gpuhost.snapshot.collector import script
 from gpuhost.snapshot.ports import UsedPort
 from gpuhost.snapshot.request import Request
@@ -65,8 +70,12 @@ def probe_output(root: Path) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
+def probed(root: Path, units: str = "") -> Probes:
+    return Probes({"apps": Probe(0, probe_output(root)), "app_units": Probe(0, units)})
+
+
 def read(root: Path, units: str = "") -> Apps:
-    return Apps.read(Probes({"apps": Probe(0, probe_output(root)), "app_units": Probe(0, units)}))
+    return Apps.read(probed(root, units))
 
 
 def tts(root: Path, units: str = "") -> AppState:
@@ -147,6 +156,24 @@ def test_unexpected_files_in_its_directories(root: Path) -> None:
     assert len(apps.by_name["tts"].releases) == len(apps.by_name["tts"].backups) == 2
 
 
+def test_a_copy_of_an_app_hides_no_app(root: Path) -> None:
+    shutil.copytree(root / "tts", root / "tts.bak", symlinks=True)
+    snapshot = Snapshot(probed(root))
+    assert list(snapshot.apps.by_name) == ["tts"]
+    verdict = host.state(snapshot, Settings())
+    told = "no app can have this name: 'tts.bak'"
+    assert (verdict.status, verdict.actual, verdict.evidence) == (Status.WARN, told, "apps: tts")
+
+
+def test_a_lock_of_the_same_inode_on_another_device(root: Path) -> None:
+    """Whoever may write there could make an operation seem to run."""
+    stat = (root / "tts" / "lock").stat()
+    lock = f"1: FLOCK  ADVISORY  WRITE 4711 {{}}:{stat.st_ino} 0 EOF\n"
+    own = f"{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}"
+    assert locked(root / "tts" / "lock", lock.format(own))
+    assert os.major(stat.st_dev) == 0 or not locked(root / "tts" / "lock", lock.format("07:63"))
+
+
 def test_current_is_a_dangling_link(root: Path) -> None:
     shutil.rmtree(root / "tts" / "releases" / OLD)
     app = tts(root)
@@ -209,6 +236,15 @@ def test_only_not_read_is_raised(value: Any, units: str) -> None:
         return
     for app in apps.by_name.values():
         assert app.project == app.project and app.current_release in (None, *app.releases)
+
+
+def test_ports_without_end() -> None:
+    """A line is short, and its ranges are long."""
+    ranges = ", ".join(f"192.0.2.{last}:1-65535->1-65535/tcp" for last in range(5))
+    out = f"1f\tweb\trunning\tx\t{ranges}\tshop\n"
+    changed = {"docker_containers": {"out": out}, "listeners": {"out": LISTENERS}}
+    with pytest.raises(NotRead, match="containers publish more than 262140 ports"):
+        Snapshot(probes("debian13-docker", changed=changed)).ports  # noqa: B018
 
 
 def test_ports_in_use() -> None:

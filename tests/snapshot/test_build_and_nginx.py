@@ -30,7 +30,7 @@ TEXT = st.text(max_size=200)
 )
 def test_docker0(out: str, gateway: str | None) -> None:
     snapshot = snapshot_of(
-        {"host": "debian13-docker", "probes": {"docker0": {"rc": 0, "out": out}}}
+        {"host": "debian13-docker", "probes": {"addresses": {"rc": 0, "out": out}}}
     )
     assert snapshot.build.gateway == gateway
     assert snapshot.build.cache is None
@@ -52,10 +52,10 @@ def test_needs_of_apps(record: str | None, needed: bool, certificates: bool) -> 
 
 
 @given(TEXT, TEXT, TEXT, TEXT)
-def test_only_not_read_is_raised(docker0: str, packages: str, units: str, record: str) -> None:
+def test_only_not_read_is_raised(addresses: str, packages: str, units: str, record: str) -> None:
     probes = Probes(
         {
-            "docker0": Probe(0, docker0, ""),
+            "addresses": Probe(0, addresses, ""),
             "packages": Probe(0, packages, ""),
             "units": Probe(0, units, ""),
             "files": Probe(0, "".join(f"{RECORD}:{line}\n" for line in record.splitlines()), ""),

@@ -9,7 +9,7 @@ import pytest
 
 from gpuhost.snapshot import NotRead, Probe, Probes
 from gpuhost.snapshot.kernel_log import CARD_ERRORS
-from gpuhost.snapshot.nvidia_health import STUCK, NvidiaHealth
+from gpuhost.snapshot.nvidia_health import STUCK, SXM_BOARD, NvidiaHealth
 
 
 def _process(home: Path, pid: int, state: str, stack: str, name: str) -> None:
@@ -91,3 +91,53 @@ def test_the_data_of_an_sxid_does_not_hide_that_it_is_not_fatal() -> None:
     (line,) = done.stdout.splitlines()
     assert line.startswith("1\t")
     assert "Non-fatal" in line
+
+
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [
+        (["Tesla V100-SXM2-32GB"] * 8, True),
+        (["NVIDIA A100-SXM4-80GB"] * 4 + ["NVIDIA DGX Display"], True),
+        (["NVIDIA A100 80GB PCIe"] * 8, False),
+        (["NVIDIA GeForce RTX 3090"] * 4, False),
+        (["Tesla V100-SXM2-16GB"] * 2, False),
+        ([], False),
+    ],
+)
+def test_only_whole_sxm_boards_have_as_many_nvlinks_everywhere(
+    tmp_path: Path, names: list[str], asked: bool
+) -> None:
+    for number, name in enumerate(names):
+        place = tmp_path / f"0000:0{number}:00.0"
+        place.mkdir()
+        (place / "information").write_text(f"Model: \t\t {name}\nIRQ:   \t\t 64\n")
+    condition = SXM_BOARD.replace("/proc/driver/nvidia/gpus", str(tmp_path))
+    done = subprocess.run(["sh", "-c", condition], stderr=subprocess.DEVNULL, check=False)
+    assert (done.returncode == 0) is asked
+
+
+def links_of(*cards: tuple[str, str]) -> str:
+    """As nvidia-smi prints them; "+" is an active link, "-" an inactive one."""
+    lines = []
+    for index, (name, links) in enumerate(cards):
+        lines.append(f"GPU {index}: {name} (UUID: GPU-{index})")
+        for number, link in enumerate(links):
+            lines.append(f"\t Link {number}: {'25.781 GB/s' if link == '+' else '<inactive>'}")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("out", "fewer"),
+    [
+        (links_of(*[("Tesla V100-SXM2-32GB", "++++++")] * 8), {}),
+        (
+            links_of(*[("Tesla V100-SXM2-32GB", "++++++")] * 3, ("Tesla V100-SXM2-32GB", "+++-+-")),
+            {3: (4, 6)},
+        ),
+        (links_of(*[("NVIDIA A100-SXM4-80GB", "+" * 12)] * 4, ("NVIDIA DGX Display", "")), {}),
+        (links_of(*[("NVIDIA A100-SXM4-80GB", "-" * 12)] * 8), {}),
+        ("GPU 0: a name without an end\n\t Link 0: 25.781 GB/s\n", {}),
+    ],
+)
+def test_cards_with_fewer_links(out: str, fewer: dict[int, tuple[int, int]]) -> None:
+    assert NvidiaHealth(Probes({"nvidia_nvlink": Probe(0, out)})).fewer_links == fewer

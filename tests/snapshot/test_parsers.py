@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.snapshot import NotRead, Probes, Snapshot
+from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.disks import Disk
 from gpuhost.snapshot.dpkg import Lock
 from tests.recorded import HOSTS, probes
@@ -18,6 +18,7 @@ PARTS = (
     "system", "clock", "hostname", "reboot", "dpkg", "updates", "client_proxy",
     "memory", "paths", "disks", "filesystems", "kernel_log",
     "units", "ssh", "mounts", "sysctl", "swap", "docker_unit", "engines", "engine_sockets",
+    "drift_keys",
 )  # fmt: skip
 FILES = (
     "/etc/os-release", "/etc/hosts", "/etc/fstab", "/proc/meminfo", "/proc/locks",
@@ -30,7 +31,7 @@ PROBES = (
     "units", "disks", "filesystems", "containerd_root", "stat", "hashes", "paths",
     "kernel_log", "failed_units", "sshd", "listeners", "ssh_connection",
     "sysctl_files", "fstab_targets",
-    "docker_unit", "engines", "engine_sockets", "docker_validation", "dgx_release",
+    "docker_unit", "engines", "engine_sockets", "drift_keys", "docker_validation", "dgx_release",
 )  # fmt: skip
 
 _recorded: dict[str, Any] = yaml.safe_load((HOSTS / "debian13.yaml").read_text("utf-8"))
@@ -83,7 +84,26 @@ def test_no_reading_at_all(part: str) -> None:
         getattr(Snapshot(Probes({})), part)
 
 
-def test_lock_owner() -> None:
+def test_files_are_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if there is nothing in them: each reader asks for some."""
+    outputs: list[str] = []
+    monkeypatch.setattr(
+        "gpuhost.snapshot.probes._files_by_path", lambda out: outputs.append(out) or ()
+    )
+    one = Probes({"files": Probe(0, "\n" * 100)})
+    assert [one.file(path) for path in ("/a", "/a", "/b")] == [None] * 3
+    assert len(outputs) == 1
+
+
+@pytest.mark.parametrize(
+    "processes",
+    [
+        "/proc/7/comm:sh\n/proc/8/comm:apt-get\n/proc/9/comm:apt-get\n",
+        "    7 sh\n    8 apt-get\n    9 apt-get\n",
+    ],
+    ids=["grep", "ps"],
+)
+def test_lock_owner(processes: str) -> None:
     """Only a write lock on the same inode counts; waiters (`->`) and readers do not."""
     snapshot = Snapshot(
         probes(
@@ -94,7 +114,7 @@ def test_lock_owner() -> None:
                 "2: -> POSIX  ADVISORY  WRITE 9 00:87:2449639 0 EOF\n"
                 "3: FLOCK  ADVISORY  WRITE 10 00:87:99 0 EOF\n"
             },
-            {"processes": {"out": "    7 sh\n    8 apt-get\n    9 apt-get\n"}},
+            {"processes": {"out": processes}},
         )
     )
     assert snapshot.dpkg.locks == (Lock("/var/lib/apt/lists/lock", 8, "apt-get"),)

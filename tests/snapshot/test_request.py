@@ -130,11 +130,16 @@ def test_a_condition_decides_whether_a_probe_is_run(tmp_path: Path) -> None:
     engine = started_probes(tmp_path, engine_runs=True)
     assert {"docker_info", "docker_inspect", "engine_limits"} <= set(engine) - set(bare)
     card = started_probes(tmp_path, "nvidia-smi")
-    asked = {"nvidia_smi", "nvidia_query", "nvidia_query_old", "nvidia_details"}
+    asked = {"nvidia_smi", "nvidia_query", "nvidia_details"}
     assert set(card) - set(bare) == {*asked, "nvidia_stuck", "kernel_log"}
     started = re.findall(r"^(?:probe|at_once) (\w+)", script(Request()), re.MULTILINE)
     assert started[0] == "nvidia_smi", "what may take longest begins first"
-    assert bare[-2:] == ["then", "listeners_again"]
+    assert bare[-1] == "then"
+    # With a command that answers yes to every question about what has been read.
+    again = started_probes(tmp_path, "nvidia-smi", "grep")
+    assert again[again.index("then") + 1 :] == [
+        *("nvidia_query_old", "listeners_again", "docker_journal"),
+    ]
 
 
 def test_a_list_that_is_empty_starts_no_probe(tmp_path: Path) -> None:

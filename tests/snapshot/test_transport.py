@@ -8,6 +8,7 @@ import io
 import subprocess
 import tarfile
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyinfra.api.exceptions import FactProcessError
 
+from gpuhost.domain.sizes import MB
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
 from gpuhost.snapshot import Probe
 from gpuhost.snapshot.collector import script
 from gpuhost.snapshot.request import Request
-from gpuhost.snapshot.transport import BadReply, decode
+from gpuhost.snapshot.transport import BadReply, TooLarge, decode
 
 
 def reply(files: dict[str, bytes], *, width: int = 76) -> list[str]:
@@ -133,20 +135,39 @@ def test_any_reply_is_a_reading_or_an_error(lines: list[str]) -> None:
         decode(lines)
 
 
-@given(out=st.binary(max_size=300), err=st.binary(max_size=300), status=st.binary(max_size=10))
-def test_any_bytes_of_a_probe_are_transferred(out: bytes, err: bytes, status: bytes) -> None:
-    probe = decode(reply({"p.rc": status, "p.out": out, "p.err": err})).get("p")
+@given(out=st.binary(max_size=300), err=st.binary(max_size=300), status=st.integers(0, 255))
+def test_any_bytes_of_a_probe_are_transferred(out: bytes, err: bytes, status: int) -> None:
+    probe = decode(reply({"p.rc": b"%d" % status, "p.out": out, "p.err": err})).get("p")
     assert probe.out == out.decode("utf-8", "replace")
     assert probe.err == err.decode("utf-8", "replace")
 
 
 @pytest.mark.parametrize(
     ("status", "rc"),
-    [("0\n", 0), ("127\n", 127), ("124\n", None), ("137\n", None), ("", None), ("²\n", None)],
+    [("0\n", 0), ("127\n", 127), ("124\n", None), ("137\n", None), ("", None)],
 )
 def test_status(status: str, rc: int | None) -> None:
     """No status, or that of `timeout`: the probe timed out."""
     assert decode(reply({"p.rc": status.encode()})).get("p").rc == rc
+
+
+@given(status=st.binary(max_size=10))
+def test_any_status_is_one_or_an_error(status: bytes) -> None:
+    with suppress(BadReply):
+        decode(reply({"p.rc": status}))
+
+
+@pytest.mark.parametrize("status", ["²\n", "0\0", "-1", "9" * 5000, "0 0"])
+def test_a_status_that_no_shell_writes(status: str) -> None:
+    with pytest.raises(BadReply, match="incomplete: no exit status"):
+        decode(reply({"p.rc": status.encode()}))
+
+
+@pytest.mark.parametrize("text", [b"x" * (8 * MB + 1), b"\n" * 500_001], ids=["long", "lines"])
+@pytest.mark.parametrize("stream", ["out", "err"])
+def test_a_probe_with_too_much_text(text: bytes, stream: str) -> None:
+    with pytest.raises(TooLarge, match=r"one probe in the host's reply has more than 8 MB .*'p'"):
+        decode(reply({"p.rc": b"0", f"p.{stream}": text}))
 
 
 NASTY = ["/a b", "/a'b", "/$(reboot)", "/`reboot`", "/a\nb", '/"', "/-rf", "/*", "/ü", "/;exit 9"]

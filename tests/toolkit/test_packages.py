@@ -29,6 +29,9 @@ esac
 APT_GET = """#!/bin/sh
 echo "$@" >"$CALLED"
 """
+DPKG = """#!/bin/sh
+[ "$2" = "$OLD" ]
+"""
 
 
 @pytest.mark.parametrize(
@@ -71,9 +74,11 @@ class Outcome:
     stderr: str
 
 
-def _run(folder: Path, release: str, offered: dict[str, str], candidate: str = "(none)") -> Outcome:
+def _run(
+    folder: Path, release: str, offered: dict[str, str], candidate: str = "(none)", old: str = ""
+) -> Outcome:
     """Run the script with an apt that offers these versions: separated by spaces, newest first."""
-    for name, text in (("apt-cache", APT_CACHE), ("apt-get", APT_GET)):
+    for name, text in (("apt-cache", APT_CACHE), ("apt-get", APT_GET), ("dpkg", DPKG)):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     table = folder / "table"
@@ -84,6 +89,7 @@ def _run(folder: Path, release: str, offered: dict[str, str], candidate: str = "
         "TABLE": str(table),
         "CALLED": str(called),
         "CANDIDATE": candidate,
+        "OLD": old,
         "LC_ALL": "C",
     }
     done = subprocess.run(
@@ -133,7 +139,14 @@ def test_all_packages_have_one_version(
     assert (outcome.status, outcome.stderr) == (0, "")
     assert outcome.installed == [f"{package}={version}" for package in PACKAGES]
     assert {"--allow-downgrades", "--allow-change-held-packages"} <= set(outcome.options)
-    assert "DPkg::Lock::Timeout=900" in outcome.options
+    assert {"DPkg::Lock::Timeout=900", "--no-remove"} <= set(outcome.options)
+
+
+def test_only_an_older_runtime_may_be_removed(tmp_path: Path) -> None:
+    """nvidia-container-toolkit breaks it, and has its programs."""
+    old = _run(tmp_path, "", ALL, old="nvidia-container-runtime")
+    assert "--no-remove" not in old.options
+    assert "--no-remove" in _run(tmp_path, "", ALL, old="nvidia-docker2").options
 
 
 @pytest.mark.parametrize(

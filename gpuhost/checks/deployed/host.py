@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from shlex import join
 
-from gpuhost.checks.finding import Verdict, fail, later, ok
+from gpuhost.checks.finding import Verdict, fail, later, ok, warn
 from gpuhost.checks.registry import Check
 from gpuhost.domain.firewall.rule import FirewallRule
 from gpuhost.plans.firewall import allowed_rules
+from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.app_state import AppState
@@ -17,8 +18,15 @@ from gpuhost.snapshot.containers import Binding, InspectedContainer
 
 
 def state(snapshot: Snapshot, settings: Settings) -> Verdict:
-    names = ", ".join(snapshot.apps.by_name)
-    return ok(names or "none")
+    names = ", ".join(snapshot.apps.by_name) or "none"
+    if misnamed := snapshot.apps.misnamed:
+        return warn(
+            "directories of apps only",
+            f"no app can have this name: {', '.join(map(repr, misnamed))}",
+            evidence=f"apps: {names}",
+            fix=f"move it away from {APPS}",
+        )
+    return ok(names)
 
 
 def published(snapshot: Snapshot, settings: Settings) -> Verdict:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.apt.archive import is_security
 from gpuhost.domain.apt.choice import SuiteRelease, newest_age
 from gpuhost.domain.apt.documents import entries, own_archives
@@ -21,7 +22,6 @@ from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.apt import CLOUD_INIT_APT
 
 ORIGINAL = "the original sources"
-AGAIN = "run the deploy again"
 
 
 @check(

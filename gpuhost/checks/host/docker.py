@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.checks.repository import repository_verdict
 from gpuhost.checks.unreachable import DOCKER, fix_for
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.sizes import GB, format_size
-from gpuhost.plans.apt_archives import clashing
 from gpuhost.plans.docker_packages import (
     MIN_COMPOSE,
     conflicting_packages,
@@ -20,7 +21,8 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
 
-AGAIN = "run the deploy again"
+# Its files have no section [Install]: it cannot be enabled.
+START_STATIC = f"systemctl add-wants multi-user.target {ENGINE}"
 # As for RAM: firmware and the kernel reserve a part.
 RESERVED_SHARE = 0.06
 
@@ -32,19 +34,7 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.docker_source != "docker-ce":
         return skip(f'docker_source is "{settings.docker_source}"')
     repo = repository(settings, snapshot.system)
-    if snapshot.docker.sources != repo.sources:
-        state = "differs" if snapshot.docker.sources else "does not exist"
-        fix = _install_fix(snapshot, settings)
-        return fail(repo.uri, f"{repo.sources_path} {state}", fix=fix)
-    if snapshot.docker.key is None:
-        fix = _install_fix(snapshot, settings)
-        return fail(f"the key {repo.fingerprint}", f"no {repo.key_path}", fix=fix)
-    refusal = repo.refused_key(snapshot.docker.key.encode())
-    if refusal:
-        return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
-    if others := clashing(snapshot, repo):
-        return fail("one source", f"also defined in {', '.join(map(str, others))}", fix=AGAIN)
-    return ok(repo.uri)
+    return repository_verdict(repo, snapshot, settings, DOCKER)
 
 
 def _install_fix(snapshot: Snapshot, settings: Settings) -> str:
@@ -120,9 +110,8 @@ def engine(snapshot: Snapshot, settings: Settings) -> Verdict:
         by_socket = (
             f": {ENGINE_SOCKET} starts it when somebody asks" if docker.socket.enabled else ""
         )
-        return fail(
-            "starts at boot", f"does not start at boot{by_socket}", fix="systemctl enable docker"
-        )
+        fix = START_STATIC if docker.service.static else "systemctl enable docker"
+        return fail("starts at boot", f"does not start at boot{by_socket}", fix=fix)
     return ok(f"running, {docker.engine.version}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, unknown, warn
 from gpuhost.checks.registry import check
-from gpuhost.checks.unreachable import AGAIN
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.docker import daemon_json
 from gpuhost.plans.docker import keys_for, keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_flags import unit_fault

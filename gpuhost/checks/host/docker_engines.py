@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.registry import check
-from gpuhost.checks.unreachable import AGAIN
+from gpuhost.domain.advice import AGAIN
 from gpuhost.plans.docker_listens import PLAIN, Endpoint, endpoints, relays
 from gpuhost.plans.docker_packages import missing_packages
 from gpuhost.plans.docker_replacing import to_stop
@@ -97,6 +99,10 @@ def _names(found: list[Endpoint]) -> str:
 
 def _fix(found: list[Endpoint]) -> str:
     places = [each.source for each in found if each.source]
-    what = f"remove {', '.join(places)}, then systemctl daemon-reload and " if places else ""
+    what = (
+        f"remove {', '.join(map(quote, places))}, then systemctl daemon-reload and "
+        if places
+        else ""
+    )
     units = "docker.socket docker" if any(ENGINE_SOCKET in place for place in places) else "docker"
     return f"{what}systemctl restart {units}; DOCKER_HOST=ssh://USER@HOST needs no open port"

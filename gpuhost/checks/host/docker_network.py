@@ -13,49 +13,54 @@ from gpuhost.plans.docker_network import (
 )
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.engine import Engine
 from gpuhost.snapshot.sysctl import IP_FORWARD
 
-NOW = f"sysctl -w {IP_FORWARD}=1"
-OFF = f"{IP_FORWARD} is 0"
 RESTART = "then systemctl restart docker"
+EXPECTED = "the kernel forwards, and the engine makes its rules"
 
 
 @check("docker.network", "Containers reach other machines, now and after the next boot.")
 def network(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    expected = "the kernel forwards, and the engine makes its rules"
-    lines = ", ".join(map(str, not_forwarding(snapshot)))
-    switched_off = unforwarded(snapshot)
-    remove = [f"delete {lines}, or set it to 1"] if lines else []
-    if not snapshot.docker.engine.forwards:
-        causes = f"set by {lines}" if lines else switched_off
-        fix = remove or ([f"remove {switched_off}"] if switched_off else [])
-        actual = f"containers have no network: {OFF}"
-        return fail(expected, actual, evidence=causes, fix="; ".join([*fix, NOW]))
-    if switched_off and not is_forwarding_at_boot(snapshot):
-        return fail(
-            expected,
-            f"after the next boot containers have no network: {OFF}, and the engine leaves it so",
-            evidence=switched_off,
-            fix=f"remove {switched_off}, {RESTART}",
-        )
     if source := unmasqueraded(snapshot):
         return fail(
-            expected,
+            EXPECTED,
             "containers reach no other machine: the engine makes no rules, and none masquerades",
             evidence=source,
             fix=f"remove {source}, {RESTART}; firewall_allow also limits published ports",
         )
-    if lines:
-        return warn(
-            expected,
-            f"{lines} sets {IP_FORWARD} to 0: the engine sets it to 1 when it starts, and"
-            " containers lose their network whenever the file is applied again",
-            fix=remove[0],
-        )
     if source := bridgeless(snapshot):
-        return warn(
-            expected, "images are built without a network", evidence=source, fix=f"remove {source}"
+        built = warn(
+            EXPECTED, "images are built without a network", evidence=source, fix=f"remove {source}"
         )
-    return ok(expected)
+    else:
+        built = ok(EXPECTED)
+    return _forwarding(snapshot, snapshot.docker.engine) or built
+
+
+def _forwarding(snapshot: Snapshot, engine: Engine) -> Verdict | None:
+    lines = ", ".join(map(str, not_forwarding(snapshot)))
+    left_off = unforwarded(snapshot)
+    fixes = [f"delete {lines}, or set it to 1"] if lines else []
+    fixes += [f"remove {left_off}, {RESTART}"] if left_off else []
+    fix, boot = "; ".join(fixes), "after the next boot containers"
+    if not engine.forwards:
+        actual = f"containers have no network: {IP_FORWARD} is 0"
+        causes = f"set by {lines}" if lines else left_off
+        fix = "; ".join([*fixes, f"sysctl -w {IP_FORWARD}=1"])
+        return fail(EXPECTED, actual, evidence=causes, fix=fix)
+    if lines and left_off:
+        actual = f"{boot} have no network: {lines} sets {IP_FORWARD} to 0, and the engine leaves it"
+        return fail(EXPECTED, actual, evidence=left_off, fix=fix)
+    if lines:
+        actual = f"{lines} sets {IP_FORWARD} to 0: the engine sets it to 1 when it starts, and"
+        actual += " containers lose their network whenever the file is applied again"
+        return warn(EXPECTED, actual, fix=fix)
+    if left_off and not is_forwarding_at_boot(snapshot):
+        actual = (
+            f"{boot} may have no network: no file of sysctl.d sets {IP_FORWARD}, nor the engine"
+        )
+        return warn(EXPECTED, actual, evidence=left_off, fix=fix)
+    return None

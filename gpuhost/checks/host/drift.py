@@ -5,7 +5,7 @@ from __future__ import annotations
 from posixpath import dirname
 from shlex import quote
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.plans.drift import (
     ACCOUNT,
@@ -25,8 +25,10 @@ from gpuhost.plans.drift import (
     writable_by_others,
     wrong_files,
 )
+from gpuhost.plans.drift_reading import COMMAND, key_options
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.drift_keys import DriftKey
 from gpuhost.snapshot.paths import PathState
 
 NOT_HERE = "no drift_directory: this host runs no nightly drift check"
@@ -107,6 +109,32 @@ def account(snapshot: Snapshot, settings: Settings) -> Verdict:
         if (state.owner, state.mode) != (ACCOUNT, mode):
             return fail(f"{path} {mode} {ACCOUNT}", f"{state.mode} {state.owner}", fix=AGAIN)
     return ok(f"{ACCOUNT}, {KEY}")
+
+
+@check("drift.key", "The key of the nightly drift check can only read this host.")
+def key(snapshot: Snapshot, settings: Settings) -> Verdict:
+    keys = snapshot.drift_keys
+    if not keys:
+        if not snapshot.system.root:
+            raise NotRead("only root can read authorized_keys of all accounts")
+        return skip("no key of it may log in")
+    expected = f"{key_options()} before the key"
+    if not (free := [one for one in keys if not one.is_restricted]):
+        return ok(expected)
+    places = ", ".join(f"{one.path}:{one.line}" for one in free)
+    fixes = [f"sed -i '{one.line}s#^#{_prefix(one)}#' {quote(one.path)}" for one in free]
+    first = () if path_state(snapshot, COMMAND) else ("run deploys/gpu_host.py on this host",)
+    return warn(
+        expected,
+        f"not in {places}: who has this key can do all that the account can",
+        fix="; ".join((*first, *fixes)),
+    )
+
+
+def _prefix(authorized: DriftKey) -> str:
+    """What makes it restricted: sshd refuses a line with two commands."""
+    missing = "restrict" if authorized.has_command else key_options()
+    return f"{missing}{',' if authorized.options else ' '}"
 
 
 @check("drift.reports", "The nightly drift check may write its page and its metrics.")

@@ -7,6 +7,7 @@ from functools import wraps
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.moment import utc
 from gpuhost.plans.firewall import (
     SSH_COMMENT,
@@ -18,7 +19,6 @@ from gpuhost.plans.firewall import (
     openings,
     stale_rules,
 )
-from gpuhost.plans.firewall_advice import AGAIN
 from gpuhost.plans.firewall_in_use import refusal
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot

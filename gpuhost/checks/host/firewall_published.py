@@ -5,9 +5,9 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.host.firewall import where_enabled
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.firewall.published import fault
 from gpuhost.plans.firewall import follows_ufw, published_files
-from gpuhost.plans.firewall_advice import AGAIN
 from gpuhost.plans.firewall_files import LOAD_UNIT, UNDO_UNIT, host_files
 from gpuhost.plans.firewall_in_use import closed_ports, published_ports
 from gpuhost.settings import Settings

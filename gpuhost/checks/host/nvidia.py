@@ -5,12 +5,11 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.display import is_obsolete, why_left_out
-from gpuhost.domain.nvidia.pci import PciDevice, card_of_device
+from gpuhost.domain.nvidia.pci import PciDevice, card_of_device, slot_of
 from gpuhost.plans.gpu import cards_on_record, reason_without_driver
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
-AGAIN = "run the deploy again"
 INSTALL = 'set nvidia_driver="install"'
 MISSING = (
     "if lspci -nn -d 10de: lists nothing, check the seating, or pass the card through to this VM; "
@@ -116,8 +115,8 @@ def _fix_of_count(found: int, *, silent: bool, lost: bool) -> str:
 
 def _silent(snapshot: Snapshot) -> list[str]:
     """The cards that are on the bus and do not answer."""
-    answer = {gpu.bus_id.lower()[-12:] for gpu in snapshot.nvidia.answering}
-    return [name_of(gpu) for gpu in snapshot.nvidia.gpus if gpu.slot.lower()[-12:] not in answer]
+    answer = {gpu.slot for gpu in snapshot.nvidia.answering}
+    return [name_of(gpu) for gpu in snapshot.nvidia.gpus if slot_of(gpu.slot) not in answer]
 
 
 def reason_not_working(snapshot: Snapshot) -> str:

@@ -14,7 +14,6 @@ from gpuhost.plans.nvidia_loading import blocked_by, rivals_at_next_boot, strang
 from gpuhost.plans.nvidia_upkeep import BLACKLIST
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.kernels import Kernels
 from gpuhost.snapshot.secure_boot import Key
 
 ENROL = (
@@ -31,6 +30,10 @@ REFUSED = {
     Key.MISSING: ("the key of the modules is not enrolled", ENROL),
     Key.NONE: ("no key signs the modules", ENROL),
 }
+IF_IT_FAILS = (
+    "if that fails too, this driver does not fit this kernel: boot another one, or install a newer "
+    'driver (nvidia_source="nvidia")'
+)
 UNBLOCK = (
     "remove the line (grep -rnE 'nvidia' /etc/modprobe.d /lib/modprobe.d finds it; after "
     "prime-select: prime-select nvidia); update-initramfs -u; modprobe nvidia; modprobe nvidia-uvm"
@@ -117,14 +120,14 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix=UNBLOCK,
         )
     if kernels.boot.unknown:
-        return _any_kernel(kernels)
+        return _any_kernel(snapshot)
     if kernels.next is None:
         return skip("no kernel in /boot: a container, or booted from another disk")
     if kernels.next in kernels.without_uvm and kernels.next in kernels.nvidia:
         return fail(
             f"nvidia and nvidia-uvm for {kernels.next}",
             "nvidia-uvm is missing: CUDA cannot start",
-            fix=_rebuild(kernels, kernels.next),
+            fix=_rebuild(snapshot, kernels.next),
         )
     if kernels.next in kernels.nvidia and kernels.driver_not_by_name:
         return warn(
@@ -137,29 +140,33 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     not_loaded = snapshot.nvidia.diagnosis.state is DriverState.MODULE_NOT_LOADED
     if kernels.next == kernels.running and not_loaded:
         return later("the running kernel has none either: see nvidia.driver")
+    error = kernels.failed_builds.get(kernels.next)
     have = ", ".join(kernels.nvidia) or "no kernel"
     return fail(
         f"a module for {kernels.next}",
         "none: the next boot has no driver",
-        evidence=f"modules exist for: {have}",
-        fix=_rebuild(kernels, kernels.next),
+        evidence=f"its last build failed: {error}" if error else f"modules exist for: {have}",
+        fix=_rebuild(snapshot, kernels.next),
     )
 
 
-def _any_kernel(kernels: Kernels) -> Verdict:
+def _any_kernel(snapshot: Snapshot) -> Verdict:
     """The verdict while the kernel of the next boot is unknown."""
+    kernels = snapshot.kernels
     without = [release for release in kernels.installed if release not in kernels.nvidia]
     if not without:
         return ok("every installed kernel has a module")
     return unknown(
         f"which kernel boots next is unknown ({kernels.boot.unknown}), and there is no module for "
         f"{', '.join(without)}",
-        fix=_rebuild(kernels, without[-1]),
+        fix=_rebuild(snapshot, without[-1]),
     )
 
 
-def _rebuild(kernels: Kernels, release: str) -> str:
-    kernel = quote(release)
+def _rebuild(snapshot: Snapshot, release: str) -> str:
+    kernel, kernels = quote(release), snapshot.kernels
     if release in kernels.buildable:
-        return f"dkms install --force -k {kernel} MODULE/VERSION, as dkms status names the module"
-    return f"apt-get install {quote(headers_of(release))}; dkms autoinstall -k {kernel}"
+        again = f"dkms install --force -k {kernel} MODULE/VERSION, as dkms status names the module"
+        return f"{again}; {IF_IT_FAILS}" if release in kernels.failed_builds else again
+    headers = " ".join(map(quote, headers_of(snapshot, release)))
+    return f"apt-get install {headers}; dkms autoinstall -k {kernel}"

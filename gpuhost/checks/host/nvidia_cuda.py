@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, unknown, warn
-from gpuhost.checks.host.nvidia import AGAIN, INSTALL, reason_not_working
+from gpuhost.checks.host.nvidia import INSTALL, reason_not_working
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.moment import utc
 from gpuhost.domain.nvidia.branches import recommended_branch
 from gpuhost.domain.nvidia.cuda import Decision

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown, warn
-from gpuhost.checks.host.nvidia import AGAIN, INSTALL, REBOOT
+from gpuhost.checks.host.nvidia import INSTALL, REBOOT
 from gpuhost.checks.host.nvidia_boot import UNBLOCK
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.checks.unreachable import NVIDIA, fix_for
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.branches import recommended_branch
 from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState
 from gpuhost.plans.gpu import reason_without_driver
@@ -62,8 +63,8 @@ def _cause(snapshot: Snapshot) -> str:
     kernels = snapshot.kernels
     if state is DriverState.MODULE_NOT_LOADED and kernels.installed:
         if kernels.running not in kernels.nvidia:
-            others = ", ".join(kernels.nvidia) or "no other kernel"
-            return f"no module for the running kernel {kernels.running} (only for: {others})"
+            have = f"only for: {', '.join(kernels.nvidia)}" if kernels.nvidia else "nor for another"
+            return f"no module for the running kernel {kernels.running} ({have})"
         if blocked := blocked_by(snapshot):
             return f"modprobe blocks it: {blocked}"
         return f"the module for {kernels.running} exists, but is not loaded: reboot?"

@@ -94,7 +94,10 @@ def link(snapshot: Snapshot, settings: Settings) -> Verdict:
     return _check_reports(snapshot, settings, faults_of, "links as wide as card and slot")
 
 
-@check("nvidia.nvlink", "With NVSwitch, the fabric is complete, and every card has its NVLinks.")
+@check(
+    "nvidia.nvlink",
+    "NVSwitch's fabric is complete, and every card of an SXM board has its NVLinks.",
+)
 def nvlink(snapshot: Snapshot, settings: Settings) -> Verdict:
     if finding_of("nvidia.fabric_manager", snapshot, settings).status is Status.FAIL:
         return later("Fabric Manager sets it up: see nvidia.fabric_manager")

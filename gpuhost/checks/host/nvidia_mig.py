@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
-from gpuhost.checks.host.nvidia import AGAIN, reason_not_working
+from gpuhost.checks.host.nvidia import reason_not_working
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_mig import (
     PROGRAM,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.finding import Status, Verdict, fail, skip
 from gpuhost.checks.registry import check
-from gpuhost.checks.unreachable import NVIDIA, fix_for
+from gpuhost.checks.repository import repository_verdict, state
+from gpuhost.checks.unreachable import NVIDIA
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
-from gpuhost.plans.apt_archives import clashing
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_repository import preferences, repository_for
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import PREFERENCES
-
-AGAIN = "run the deploy again"
 
 
 @check(
@@ -33,19 +32,9 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
     sources, key, pins = (snapshot.probes.file(path) for path in paths)
     if not snapshot.nvidia.record.packages or (sources, key, pins) == (None, None, None):
         return skip("the installed driver does not come from NVIDIA's repository")
-    fix = fix_for(repo, snapshot, NVIDIA)
-    if sources != repo.sources:
-        return fail(repo.uri, f"{repo.sources_path} {_state(sources)}", fix=fix)
-    if key is None:
-        return fail(f"the key {repo.fingerprint}", f"no {repo.key_path}", fix=fix)
-    if refusal := repo.refused_key(key.encode()):
-        return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
-    if others := clashing(snapshot, repo):
-        return fail("one source", f"also defined in {', '.join(map(str, others))}", fix=AGAIN)
+    verdict = repository_verdict(repo, snapshot, settings, NVIDIA)
+    if verdict.status is not Status.OK:
+        return verdict
     if pins != preferences():
-        return fail("preferred to the distribution's", f"{PREFERENCES} {_state(pins)}", fix=AGAIN)
-    return ok(repo.uri)
-
-
-def _state(text: str | None) -> str:
-    return "does not exist" if text is None else "differs"
+        return fail("preferred to the distribution's", f"{PREFERENCES} {state(pins)}", fix=AGAIN)
+    return verdict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.fabric_manager import FabricManager, fabric_manager
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_upkeep import (
@@ -17,8 +18,6 @@ from gpuhost.plans.nvidia_upkeep import (
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import EXCLUSIONS, PERSISTENCE_UNIT
-
-AGAIN = "run the deploy again"
 
 
 @check("nvidia.persistence", "The driver stays loaded while nothing uses the cards.")

@@ -14,9 +14,10 @@ from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.packages import installed_packages
 from gpuhost.snapshot.system import REBOOT_REQUIRED, System
 
+# Ubuntu's releases between two with long-term support have updates for nine months.
 SUPPORTED = {
     "debian": ("12", "13"),
-    "ubuntu": ("22.04", "24.04", "25.10", "26.04"),
+    "ubuntu": ("22.04", "24.04", "26.04"),
 }
 # Marks in `uname -r` of products whose os-release is Debian's.
 PRODUCTS = {"+truenas": "TrueNAS", "+rpt-rpi": "Raspberry Pi OS"}
@@ -39,7 +40,7 @@ def privileges(snapshot: Snapshot, settings: Settings) -> Verdict:
 def supported(snapshot: Snapshot, settings: Settings) -> Verdict:
     system = snapshot.system
     actual = f"{system.pretty_name} on {system.machine}"
-    expected = "Debian 12-13 or Ubuntu 22.04-26.04, on amd64 or arm64 servers"
+    expected = "Debian 12-13 or Ubuntu 22.04, 24.04, 26.04, on amd64 or arm64 servers"
     unsupported = _reason_unsupported(system)
     known = system.version in SUPPORTED.get(system.distribution, ())
     if known and system.machine in MACHINES and not unsupported:

@@ -6,11 +6,10 @@ from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.plans.system_units import OURS, broken_units, masked_units
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-
-AGAIN = "run the deploy again"
 
 
 @check("system.units", "No systemd unit has failed, and containerd runs if the engine does.")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip
+from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown
 from gpuhost.checks.registry import check, finding_of
+from gpuhost.checks.repository import repository_verdict
 from gpuhost.checks.unreachable import TOOLKIT, fix_for
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.toolkit.packages import PACKAGES
-from gpuhost.plans.apt_archives import clashing
 from gpuhost.plans.toolkit import reason_not_needed, specification_path, working_driver
 from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import RUNTIME
 
-AGAIN = "run the deploy again"
 NO_DRIVER = "the driver does not work: see the nvidia checks"
 
 
@@ -25,10 +25,11 @@ def not_installed(snapshot: Snapshot, settings: Settings) -> Verdict | None:
     """Why the check is skipped; None if the packages are as declared."""
     if reason := reason_not_needed(snapshot, settings):
         return skip(reason)
-    status = finding_of("toolkit.packages", snapshot, settings).status
-    if status is Status.UNKNOWN:
-        return later("see toolkit.packages")
-    return later("the packages are not as declared") if status is Status.FAIL else None
+    finding = finding_of("toolkit.packages", snapshot, settings)
+    if finding.status is Status.UNKNOWN:
+        return unknown(finding.actual)
+    failing = finding.status is Status.FAIL
+    return later("the packages are not as declared") if failing else None
 
 
 @check(
@@ -40,22 +41,7 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
     if reason:
         return skip(reason)
     repo = repository(settings, snapshot.system.architecture)
-    if others := clashing(snapshot, repo):
-        return fail("one source", f"also defined in {', '.join(map(str, others))}", fix=AGAIN)
-    if snapshot.toolkit.sources != repo.sources:
-        state = "differs" if snapshot.toolkit.sources else "does not exist"
-        fix = _install_fix(snapshot, settings)
-        return fail(repo.uri, f"{repo.sources_path} {state}", fix=fix)
-    if snapshot.toolkit.key is None:
-        return fail(
-            f"the key {repo.fingerprint}",
-            f"no {repo.key_path}",
-            fix=_install_fix(snapshot, settings),
-        )
-    refusal = repo.refused_key(snapshot.toolkit.key.encode())
-    if refusal:
-        return fail(f"the key {repo.fingerprint}", refusal, fix=f"rm {repo.key_path}; {AGAIN}")
-    return ok(repo.uri)
+    return repository_verdict(repo, snapshot, settings, TOOLKIT)
 
 
 def _install_fix(snapshot: Snapshot, settings: Settings) -> str:

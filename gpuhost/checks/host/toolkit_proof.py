@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from gpuhost.checks.finding import Verdict, fail, later, ok
-from gpuhost.checks.host.toolkit import AGAIN, NO_DRIVER, not_installed
-from gpuhost.checks.registry import check
+from gpuhost.checks.finding import Status, Verdict, fail, later, ok
+from gpuhost.checks.host.toolkit import NO_DRIVER, not_installed
+from gpuhost.checks.registry import check, finding_of
+from gpuhost.domain.advice import AGAIN
+from gpuhost.domain.toolkit.config import CONFIG
 from gpuhost.domain.toolkit.cuda_answer import CudaAnswer
 from gpuhost.domain.toolkit.cuda_causes import NO_CGROUPS, cuda_cause
 from gpuhost.domain.toolkit.proof import NO_ACCESS, Proof, cause_of
@@ -47,6 +49,8 @@ def proof(snapshot: Snapshot, settings: Settings) -> Verdict:
         changes.append("the toolkit was installed again")
     if last.host is None:
         changes.append("an older gpuhost did not call CUDA")
+    if CONFIG in changes and finding_of("toolkit.config", snapshot, settings).status is Status.FAIL:
+        return later("the toolkit's configuration is wrong: see toolkit.config")
     if changes:
         return fail(expected, f"not tested since a change: {'; '.join(changes)}", fix=AGAIN)
     return _failure(snapshot, last, expected) or ok(

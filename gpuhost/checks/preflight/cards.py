@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
-from gpuhost.plans.nvidia_health import CardFault, place_of, unusable_cards
+from gpuhost.plans.nvidia_health import CardFault, unusable_cards
 from gpuhost.release.cards import cards_of
 from gpuhost.release.variant import NoVariant
 from gpuhost.release.vram import all_places, demands, demands_of_others, overcommitted
@@ -24,7 +24,7 @@ def cards(proposal: Proposal) -> Verdict:
     if not choice.reservations:
         return skip(NO_CARD)
     gpus = {
-        place_of(gpu): service
+        gpu.slot: service
         for service, reserved in choice.reservations.items()
         for gpu in cards_of(reserved.count, reserved.device_ids, snapshot)
     }
@@ -52,7 +52,7 @@ def cards(proposal: Proposal) -> Verdict:
 
 def _others(proposal: Proposal, unusable: Mapping[str, CardFault]) -> Iterator[str]:
     """What else helps, if the host has other cards; a count gets them where they are enough."""
-    usable = [gpu for gpu in proposal.snapshot.nvidia.answering if place_of(gpu) not in unusable]
+    usable = [gpu for gpu in proposal.snapshot.nvidia.answering if gpu.slot not in unusable]
     if usable:
         numbers = ", ".join(f'"{gpu.index}"' for gpu in usable)
         yield f"Until then, name the others: x-gpuhost.gpu.SERVICE.device_ids: [{numbers}]"

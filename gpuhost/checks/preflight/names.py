@@ -10,7 +10,8 @@ from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
 from gpuhost.checks.finding import Verdict, fail, ok, skip
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
-from gpuhost.snapshot.ports import UsedPort, plain_address
+from gpuhost.domain.firewall.sockets import plain_address
+from gpuhost.snapshot.ports import UsedPort
 
 ALL_ADDRESSES, LOOPBACK = "", "127.0.0.1"
 NO_ENGINE = "the engine does not answer"

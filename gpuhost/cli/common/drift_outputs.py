@@ -21,7 +21,7 @@ from gpuhost.drift.run_lock import run_lock
 from gpuhost.drift.since import Changes, compare, forget_removed_hosts, open_findings
 from gpuhost.drift.trend import Reading
 from gpuhost.fleet.reading import one_line
-from gpuhost.outputs import drift_page, metrics
+from gpuhost.outputs import drift_page
 from gpuhost.outputs.notify import message, send, unusable
 
 NOTIFY = "GPUHOST_NOTIFY"
@@ -129,6 +129,9 @@ class Outputs:
     def _write_metrics(self, report: DriftReport, seconds: float) -> bool:
         if not (path := self.metrics):
             return True
+        # Its library takes as long to import as a tenth of the command's start.
+        from gpuhost.outputs import metrics
+
         return _try_write("--metrics", lambda: metrics.write(path, report, seconds))
 
     def _notify(self, report: DriftReport, changes: Changes) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from pyinfra.api.host import Host
 from pyinfra_cli.util import parse_cli_arg  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from typing_extensions import override
 
 from gpuhost.cli.common import streams
 from gpuhost.domain.exit_status import Exit
@@ -23,7 +25,7 @@ from gpuhost.fleet.host_keys import refuse_unknown_host_keys
 from gpuhost.fleet.host_pool import OnDone
 from gpuhost.fleet.inventory import Fleet, load
 from gpuhost.fleet.reading import REPLY_BYTES, disable_password_prompts
-from gpuhost.fleet.spared_work import spare_work
+from gpuhost.remote.spared_work import spare_work
 from gpuhost.remote.ssh_limits import limit_ssh
 
 TIMEOUT = 180
@@ -45,6 +47,17 @@ class ReadOptions(Selection):
     """Of a command that only reads. timeout: seconds for one host."""
 
     timeout: float
+
+
+class Seconds(click.FloatRange):
+    """click takes `inf` and `nan` for numbers; no timer does."""
+
+    @override
+    def convert(self, value: Any, *where: Any) -> float:
+        number: float = super().convert(value, *where)
+        if not isfinite(number):
+            self.fail(f"{value!r} is not a number of seconds.", *where)
+        return number
 
 
 def with_read_options(
@@ -75,7 +88,7 @@ def with_read_options(
 def _timeout_option(default: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return click.option(
         "--timeout",
-        type=click.FloatRange(min=1),
+        type=Seconds(min=1),
         default=default,
         show_default=True,
         metavar="SECONDS",
@@ -120,11 +133,12 @@ def open_fleet(options: ReadOptions) -> Iterator[tuple[Fleet, OnDone]]:
     _silence_libraries()
     refuse_unknown_host_keys()
     disable_password_prompts()
-    limit_ssh(REPLY_BYTES)
     spare_work()
     # What the user's inventory prints must not end up in the JSON.
     with redirect_stdout(sys.stderr):
         fleet = load_fleet(options)
+        # After config.py, which sets the limits of a deploy.
+        limit_ssh(REPLY_BYTES)
         with _progress(fleet.hosts) as on_done:
             yield fleet, on_done
 

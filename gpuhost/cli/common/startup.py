@@ -13,6 +13,12 @@ gc.disable()
 from gpuhost.cli.common import streams  # noqa: E402, F401
 
 # isort: split
+import gevent.events  # type: ignore[import-untyped]  # noqa: E402
+
+# For each module that it patches, gevent looks through all installed packages for plugins.
+gevent.events.notify_and_call_entry_points = gevent.events.notify
+
+# isort: split
 import pyinfra_cli  # type: ignore[import-untyped]  # noqa: E402, F401
 
 # paramiko imports it for `Match exec` in an ssh_config, where pyinfra puts its own in place of it.

@@ -2,17 +2,20 @@
 
 Two definitions of one archive with different keys stop apt: "Conflicting values set for option
 Signed-By". A file with nothing else in it is moved away; in a file with others the lines of the
-definition become comments, so that nothing of it is lost.
+definition become comments, so that nothing of it is lost. A definition that has more than the
+archive is somebody's own: its archive would be lost too.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from gpuhost.domain.apt.archive import LIST, Distribution
+from gpuhost.domain.apt.archive import LIST
 from gpuhost.domain.apt.conflicts import Definition, conflicts, definitions, releases
-from gpuhost.domain.apt.entry import Entry, SourceFile
+from gpuhost.domain.apt.entry import SourceFile
+from gpuhost.domain.apt.mirrors import ALL_HOSTS
 from gpuhost.domain.apt.originals import OURS
 from gpuhost.domain.apt.plan import HostSources
 from gpuhost.domain.apt.record import Record, digest, saved_path
@@ -21,6 +24,12 @@ from gpuhost.domain.apt.repository import Repository, sources_path
 from gpuhost.domain.apt.vendors import archive_of
 
 Lines = tuple[int, int]
+# Vendors' own servers, and public mirrors of them.
+PUBLIC = (
+    *("download.docker.com", "nvidia.github.io", "developer.download.nvidia.com"),
+    *("developer.download.nvidia.cn", *ALL_HOSTS),
+)
+SERVER = re.compile(r"https?://+(?:[^/@]*@)?([^/:]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -39,33 +48,49 @@ class Aside:
 
 
 def clashes(
-    files: Iterable[SourceFile], repository: Repository, distribution: Distribution
+    files: Iterable[SourceFile], repository: Repository, *, anywhere: bool = False
 ) -> list[Definition]:
     """Every other definition of the repository's archive: the same to apt, or the vendor's same
-    archive on another server.
+    archive on a public server. A company's mirror stays: apt accepts it beside ours.
+
+    + anywhere: also on any other server, as an older gpuhost put them aside
     """
-    ours = list_file(repository.uri, repository.suite)
-
-    declared = repository.archive
-
-    def is_same(entry: Entry, uri: str, suite: str) -> bool:
-        theirs = archive_of(uri, suite, distribution.published(uri, entry))
-        return list_file(uri, suite) == ours or bool(
-            declared
-            and theirs
-            and declared.vendor == theirs.vendor
-            # Behind a proxy only the suite is known.
-            and declared.part.endswith(theirs.part)
-        )
-
     return [
         definition
         for definition in definitions(file for file in files if not _is_ours(file, repository.name))
         if any(
-            is_same(definition.entry, *release)
+            _is_same(repository, *release, anywhere=anywhere)
             for release in releases(definition.entry, repository.architecture)
         )
     ]
+
+
+def rest(definition: Definition, repository: Repository) -> list[str]:
+    """What a definition has beside the repository's archive: archives, and components of it."""
+    found = releases(definition.entry, repository.architecture)
+    others = [f"{uri} {suite}" for uri, suite in found if not _is_same(repository, uri, suite)]
+    more = set(definition.entry.components) - {repository.component}
+    return [*others, *(f"component {name}" for name in sorted(more) if repository.component)]
+
+
+def written(files: Iterable[SourceFile], name: str, architecture: str) -> Repository | None:
+    """The repository as the sources file has it that gpuhost wrote."""
+    found = definitions(file for file in files if _is_ours(file, name))
+    if not found:
+        return None
+    uri, suite = next(releases(found[0].entry, architecture))
+    component = "".join(found[0].entry.components[:1])
+    archive = archive_of(uri, suite)
+    return Repository(name, uri, suite, component, architecture, "", "", archive)
+
+
+def _is_same(repository: Repository, uri: str, suite: str, *, anywhere: bool = False) -> bool:
+    if list_file(uri, suite) == list_file(repository.uri, repository.suite):
+        return True
+    server = SERVER.match(uri)
+    is_public = bool(server and server[1].lower().rstrip(".").endswith(PUBLIC))
+    theirs = archive_of(uri, suite) if anywhere or is_public else None
+    return theirs is not None and theirs == repository.archive
 
 
 def conflicting(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from gpuhost.domain.apt.entry import TRUST, Entry
 
@@ -31,7 +32,7 @@ class Stanza:
 
     text: str
 
-    @property
+    @cached_property
     def entry(self) -> Entry | None:
         fields = _fields(self.text)
         if _word(fields, "enabled").lower() in _NO:

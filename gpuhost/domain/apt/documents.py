@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from gpuhost.domain.apt import deb822, one_line
 from gpuhost.domain.apt.archive import LIST, Distribution, OwnArchives
 from gpuhost.domain.apt.entry import Block, Entry, SourceFile
+
+# Characters of a file that is kept after it was parsed.
+SHORT = 16_000
 
 
 def in_order(files: Iterable[SourceFile]) -> list[SourceFile]:
@@ -22,11 +26,19 @@ def is_mirror_list(file: SourceFile) -> bool:
 
 def blocks(file: SourceFile) -> Sequence[Block]:
     """The file in pieces; their texts joined with newlines are the file again."""
+    return _blocks_once(file) if len(file.content) <= SHORT else _blocks(file)
+
+
+def _blocks(file: SourceFile) -> tuple[Block, ...]:
     if is_mirror_list(file):
-        return []
+        return ()
     if file.path.endswith(".sources"):
-        return deb822.stanzas(file.content)
-    return one_line.lines(file.content)
+        return tuple(deb822.stanzas(file.content))
+    return tuple(one_line.lines(file.content))
+
+
+# Several checks need the same file, and the hosts of a fleet have equal ones.
+_blocks_once = lru_cache(maxsize=256)(_blocks)
 
 
 def entries(files: Iterable[SourceFile]) -> list[tuple[str, Entry]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from gpuhost.domain.apt.entry import TRUST, Entry
 
@@ -28,7 +29,7 @@ class Line:
 
     text: str
 
-    @property
+    @cached_property
     def entry(self) -> Entry | None:
         match = _LINE.fullmatch(self.text)
         if match is None:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from gpuhost.domain.firewall import headers
+from gpuhost.domain.firewall.headers import Test, always, never, ranges
 from gpuhost.domain.firewall.packet import (
     CLIENT_PORTS,
     INSIDE,
@@ -52,7 +54,12 @@ def cannot_tell(packet: Packet) -> Match:
 
 
 def is_source_set(negated: bool, name: str, values: tuple[str, ...]) -> bool:
-    return name == "--match-set" and not negated and len(values) == 2 and values[1] == "src"
+    """A set that must hold the source, alone or with its port; the addresses of countries."""
+    if name == "--source-country":
+        return bool(values) and not negated
+    return (
+        name == "--match-set" and not negated and len(values) == 2 and "src" in values[1].split(",")
+    )
 
 
 def is_listed(packet: Packet) -> Match:
@@ -62,8 +69,6 @@ def is_listed(packet: Packet) -> Match:
 
 
 # --- one test per option -------------------------------------------------------------------
-
-Test = Callable[[tuple[str, ...], Packet], Match]
 
 
 def _protocol(values: tuple[str, ...], packet: Packet) -> Match:
@@ -121,18 +126,8 @@ def _is_named(pattern: str, name: str) -> bool:
     return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
 
 
-@lru_cache(maxsize=1024)
-def _ranges(text: str) -> list[tuple[int, int]]:
-    """Ports as iptables prints them: 80, 8000:8100, 22,80,8000:8100."""
-    ranges = []
-    for part in text.split(","):
-        first, colon, last = part.partition(":")
-        ranges.append((int(first or 0), int(last or 65535) if colon else int(first)))
-    return ranges
-
-
 def _in_ranges(port: int, text: str) -> Match:
-    return matches(any(first <= port <= last for first, last in _ranges(text)))
+    return matches(any(first <= port <= last for first, last in ranges(text)))
 
 
 def _port(values: tuple[str, ...], packet: Packet) -> Match:
@@ -144,7 +139,7 @@ def _asked_port(values: tuple[str, ...], packet: Packet) -> Match:
 
 
 def _source_port(values: tuple[str, ...], packet: Packet) -> Match:
-    return max(_overlap(first, last) for first, last in _ranges(values[0]))
+    return max(_overlap(first, last) for first, last in ranges(values[0]))
 
 
 def _overlap(first: int, last: int) -> Match:
@@ -198,14 +193,6 @@ def _source_range(values: tuple[str, ...], packet: Packet) -> Match:
     return Match.NO if packet.source is None else Match.MAYBE
 
 
-def _yes(values: tuple[str, ...], packet: Packet) -> Match:
-    return Match.YES
-
-
-def _no(values: tuple[str, ...], packet: Packet) -> Match:
-    return Match.NO
-
-
 def _syn(values: tuple[str, ...], packet: Packet) -> Match:
     return matches(packet.protocol == "tcp" and not packet.established)
 
@@ -220,13 +207,14 @@ def _set(values: tuple[str, ...], packet: Packet) -> Match:
 MODULES = {
     *("tcp", "udp", "sctp", "dccp", "icmp", "icmp6", "ipv6-icmp", "multiport", "conntrack"),
     *("state", "comment", "addrtype", "limit", "hashlimit", "connlimit", "recent", "mark"),
-    *("set", "iprange", "rt", "frag", "ah", "esp"),
+    *("set", "iprange", "rt", "frag", "ah", "esp", *headers.MODULES),
 }
 FIRST = ("-p", "--dport", "--dports")
 # The options that stand without a value.
 ALONE = {
     *("--syn", "--set", "--rcheck", "--update", "--remove"),
     *("--rsource", "--rdest", "--rttl", "--reap", "--connlimit-saddr", "--connlimit-daddr"),
+    *headers.ALONE,
 }
 # The limits of a rate are those of ordinary traffic: this connection is within them, and the first
 # of its source (iptables-extensions(8): limit, hashlimit, connlimit, recent).
@@ -250,21 +238,20 @@ TESTS: dict[str, Test] = {
     "--mark": _mark,
     "--src-range": _source_range,
     "--match-set": _set,
-    **dict.fromkeys(("--icmp-type", "--icmpv6-type", "--comment"), _yes),
-    **dict.fromkeys(("--limit", "--limit-burst", "--hashlimit", "--hashlimit-upto"), _yes),
-    **dict.fromkeys(("--connlimit-upto", "--connlimit-mask"), _yes),
-    **dict.fromkeys(("--connlimit-saddr", "--connlimit-daddr"), _yes),
-    **dict.fromkeys(("--connlimit-above", "--hashlimit-above"), _no),
+    **dict.fromkeys(("--icmp-type", "--icmpv6-type", "--comment"), always),
+    **dict.fromkeys(("--limit", "--limit-burst", "--hashlimit", "--hashlimit-upto"), always),
+    **dict.fromkeys(("--connlimit-upto", "--connlimit-mask"), always),
+    **dict.fromkeys(("--connlimit-saddr", "--connlimit-daddr"), always),
+    **dict.fromkeys(("--connlimit-above", "--hashlimit-above"), never),
     **{
-        f"--hashlimit-{option}": _yes
+        f"--hashlimit-{option}": always
         for option in (
             *("burst", "mode", "name", "srcmask", "dstmask", "htable-size", "htable-max"),
             *("htable-expire", "htable-gcinterval", "rate-match", "rate-interval"),
         )
     },
-    **dict.fromkeys(("--set", "--name", "--seconds", "--hitcount", "--mask"), _yes),
-    **dict.fromkeys(("--rsource", "--rdest", "--rttl", "--reap"), _yes),
-    **dict.fromkeys(("--rcheck", "--update", "--remove"), _no),
-    # Headers that a first packet does not have: of routing, fragments and IPsec.
-    **dict.fromkeys(("--rt-type", "--fragid", "--ahspi", "--espspi"), _no),
+    **dict.fromkeys(("--set", "--name", "--seconds", "--hitcount", "--mask"), always),
+    **dict.fromkeys(("--rsource", "--rdest", "--rttl", "--reap"), always),
+    **dict.fromkeys(("--rcheck", "--update", "--remove"), never),
+    **headers.TESTS,
 }

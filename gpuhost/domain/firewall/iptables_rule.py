@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +14,7 @@ from gpuhost.domain.firewall.conditions import (
     is_source_set,
 )
 from gpuhost.domain.firewall.packet import Match, Packet
-from gpuhost.domain.firewall.tables import words
+from gpuhost.domain.firewall.tables import Option, grouped, words
 
 
 @dataclass(frozen=True)
@@ -52,16 +51,16 @@ class Rule:
     def parse(cls, text: str) -> Rule:
         """Read a rule as `iptables-save` prints it: the target and its options are last."""
         before, jump, after = _split(words(text))
-        grouped = [option for option in _grouped(before) if not _is_known_module(option)]
+        every = [option for option in grouped(before) if not _is_known_module(option)]
         # Most rules are about another protocol or port: asked first.
-        grouped.sort(key=lambda option: option[1] not in FIRST)
+        every.sort(key=lambda option: option[1] not in FIRST)
         return cls(
             text=text,
-            conditions=tuple(condition_of(*option) for option in grouped),
+            conditions=tuple(condition_of(*option) for option in every),
             target=after[0] if after else "",
             jump=jump,
             arguments=tuple(after[1:]),
-            lists=tuple(o[2][0] for o in grouped if o[1] == "--match-set" and is_source_set(*o)),
+            lists=tuple(o[2][0] for o in every if is_source_set(*o)),
         )
 
 
@@ -70,24 +69,6 @@ def _split(rule: list[str]) -> tuple[list[str], str, list[str]]:
         if word in ("-j", "-g") and (at == 0 or rule[at - 1] != "--comment"):
             return rule[:at], word, rule[at + 1 :]
     return rule, "", []
-
-
-Option = tuple[bool, str, tuple[str, ...]]
-
-
-def _grouped(rule: list[str]) -> Iterable[Option]:
-    """Each option: whether it is negated, its name, its words."""
-    at, negated = 0, False
-    while at < len(rule):
-        word, at = rule[at], at + 1
-        if word == "!":
-            negated = True
-            continue
-        end = at + 1 if word == "--comment" else at
-        while end < len(rule) and not rule[end].startswith("-") and rule[end] != "!":
-            end += 1
-        yield negated, word, tuple(rule[at:end])
-        at, negated = end, False
 
 
 def _is_known_module(option: Option) -> bool:

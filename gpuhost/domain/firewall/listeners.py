@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from dataclasses import dataclass
 
-from gpuhost.domain.firewall.rule import Protocol
+from gpuhost.domain.firewall.sockets import PORT, Socket, is_loopback, parse_sockets
 
-PORT = re.compile(r"[0-9]{1,5}")
-PROCESS = re.compile(r'\("([^"]*)",pid=(\d+)')
 PORT_LINE = re.compile(r"^port (\d{1,5})$", re.MULTILINE)
 STREAM = re.compile(r":(\d{1,5}) \(Stream\)")
-PUBLISHED = re.compile(
-    r"(?P<address>\S+):(?P<first>\d{1,5})(?:-(?P<last>\d{1,5}))?->\S+/(?P<protocol>\w+)"
-)
 
 # Ports that clients bind and only get answers on: DHCP and DHCPv6.
 CLIENT_PORTS = {68, 546}
@@ -68,56 +62,23 @@ class Listener:
         return "; perhaps only a client" if self.perhaps_client else ""
 
 
-@dataclass(frozen=True, order=True)
-class PublishedPort:
-    """Ports of a container that are published beyond the host itself."""
-
-    first: int
-    last: int
-    protocol: Protocol
-    container: str
-
-    def __str__(self) -> str:
-        ports = f"{self.first}" if self.first == self.last else f"{self.first}:{self.last}"
-        return f"{ports}/{self.protocol} (container {self.container})"
-
-
 def parse_ss(output: str) -> tuple[Listener, ...]:
-    """`ss -Hltnup` or `ss -HlnpwSd`, without loopback and without clients' sockets."""
-    listeners = set()
-    for line in output.splitlines():
-        words = line.split(None, 6)
-        if len(words) < 6 or words[0] not in ("tcp", "udp", "sctp", "dccp", "raw"):
-            continue
-        address, _, port = words[4].rpartition(":")
-        if not PORT.fullmatch(port) or _is_loopback(address):
-            continue
-        process = PROCESS.search(words[6]) if len(words) > 6 else None
-        listener = Listener(int(port), words[0], process[1] if process else "")
-        if listener.protocol == "udp" and _is_any(address):
-            doubtful = bool(listener.process) and listener.port in EPHEMERAL
-            listener = replace(listener, perhaps_client=doubtful)
-        if not _is_client(listener):
-            listeners.add(listener)
-    return tuple(sorted(listeners))
+    """What `ss` printed, without loopback and without clients' sockets."""
+    found = (_listener(each) for each in parse_sockets(output) if not is_loopback(each.address))
+    return tuple(sorted({listener for listener in found if not _is_client(listener)}))
+
+
+def _listener(socket: Socket) -> Listener:
+    """A client's socket has no address of its own before it connects."""
+    doubtful = socket.protocol == "udp" and not socket.address and bool(socket.process)
+    return Listener(
+        socket.port, socket.protocol, socket.process, doubtful and socket.port in EPHEMERAL
+    )
 
 
 def may_be_a_client(listener: Listener) -> bool:
     """A finished client looks the same, and WireGuard too: only a second reading shows it."""
     return listener.protocol == "udp" and listener.port >= EPHEMERAL.start
-
-
-def _is_loopback(address: str) -> bool:
-    bare = address.strip("[]").partition("%")[0]
-    try:
-        return ip_address(bare).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_any(address: str) -> bool:
-    """Whether it is bound to no address of its own, as a client's socket is before it connects."""
-    return address.strip("[]").partition("%")[0] in ("*", "0.0.0.0", "::")  # noqa: S104
 
 
 def _is_client(listener: Listener) -> bool:
@@ -132,15 +93,6 @@ def _is_client(listener: Listener) -> bool:
     if listener.perhaps_client and listener.process in CLIENTS:
         return True
     return listener.port in CLIENT_PORTS
-
-
-def parse_published(ports: str, container: str) -> Iterable[PublishedPort]:
-    """The Ports column of `docker ps`: `0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 9000/tcp`."""
-    for match in PUBLISHED.finditer(ports):
-        if match["protocol"] in ("tcp", "udp") and not _is_loopback(match["address"]):
-            protocol: Protocol = "tcp" if match["protocol"] == "tcp" else "udp"
-            first = int(match["first"])
-            yield PublishedPort(first, int(match["last"] or first), protocol, container)
 
 
 def ssh_ports(sshd: str, units: str, connection: str, listeners: Iterable[Listener]) -> list[int]:

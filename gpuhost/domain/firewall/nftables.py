@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 
 from gpuhost.domain.firewall.conditions import Condition, cannot_tell, condition_of, is_listed
 from gpuhost.domain.firewall.iptables_rule import Rule
+from gpuhost.domain.firewall.nft_expressions import NEVER, expression, is_of
 from gpuhost.domain.firewall.packet import Match, Packet
 from gpuhost.domain.firewall.rule import Family
 from gpuhost.domain.firewall.tables import Chain, words
@@ -124,16 +125,23 @@ KEYS: dict[tuple[str, ...], str] = {
     **{(name, "sport"): "--sport" for name in ("tcp", "udp", "th")},
     ("ct", "state"): "--ctstate",
     ("ct", "original", "proto-dst"): "--ctorigdstport",
+    ("ct", "status"): "--ctstatus",
+    ("ct", "direction"): "--ctdir",
+    ("ct", "helper"): "--helper",
+    ("meta", "pkttype"): "--pkt-type",
+    ("rt", "type"): "--rt-type",
     ("fib", "daddr", "type"): "--dst-type",
     ("fib", "saddr", "type"): "--src-type",
 }
-FAMILY: dict[str, Family] = {"ip": 4, "ip6": 6, "ipv4": 4, "ipv6": 6}
-UPPER = {"--ctstate", "--dst-type", "--src-type"}
+FAMILY: dict[str, Family] = {"ip": 4, "ip6": 6}
+UPPER = {"--ctstate", "--ctstatus", "--ctdir", "--dst-type", "--src-type"}
 ENDS = {"accept": "ACCEPT", "drop": "DROP", "reject": "REJECT", "return": "RETURN"}
 JUMPS = {"jump": "-j", "goto": "-g"}
 # Statements that decide nothing, with the number of words that follow.
 SILENT = {"counter": 0, "packets": 1, "bytes": 1, "comment": 1, "continue": 0}
 RATE = re.compile(r"rate|burst|packets|bytes|[kmg]?bytes/\w+|\d+(/\w+)?")
+# Statements that change what no rule asks for.
+SETS = re.compile(r"\b(?:nftrace|priority|dscp|ttl|hoplimit|size) set ")
 WITH_PORTS = ("tcp", "udp")
 ICMP = ("icmp", "icmpv6")
 
@@ -141,6 +149,8 @@ ICMP = ("icmp", "icmpv6")
 @lru_cache(maxsize=4096)
 def parse_rule(text: str) -> Rule:
     """A rule of nftables, as a packet meets it."""
+    if SETS.search(text):
+        return Rule(text, (), "", "-j", (), ())
     tokens = _tokens(text)
     conditions: list[Condition] = []
     lists: list[str] = []
@@ -157,7 +167,7 @@ def parse_rule(text: str) -> Rule:
         if word == "log":
             _skip_to_verdict(tokens)
         elif word == "limit":
-            _skip_rate(tokens)
+            conditions += _rate(tokens)
         elif word in SILENT:
             del tokens[: SILENT[word]]
         else:
@@ -185,19 +195,23 @@ def _skip_to_verdict(tokens: list[str]) -> None:
         del tokens[0]
 
 
-def _skip_rate(tokens: list[str]) -> None:
+def _rate(tokens: list[str]) -> list[Condition]:
     """`limit rate 3/minute burst 5 packets`: ordinary traffic is within it, and not over it."""
+    is_over = tokens[:2] == ["rate", "over"]
+    del tokens[: 2 if is_over else 0]
     while tokens and RATE.fullmatch(tokens[0]):
         del tokens[0]
+    return [NEVER] if is_over else []
 
 
 def _phrase(word: str, tokens: list[str], lists: list[str]) -> Condition:
     """A condition: its key, an operator, its value. All that follows an unknown key is unknown."""
+    found = expression(word, tokens, lists)
+    if found is not None:
+        return found
     key: tuple[str, ...] = (word,)
     while key not in KEYS and tokens and len(key) < 3 and word not in ICMP:
         key = (*key, tokens.pop(0))
-        if key == ("meta", "nfproto") and tokens:
-            return partial(_is_of, FAMILY.get(tokens.pop(0), 4))
     if key not in KEYS:
         tokens[:0] = [part for part in key[1:] if part in ENDS or part in JUMPS]
         _skip_to_verdict(tokens)
@@ -217,7 +231,7 @@ def _compared(key: tuple[str, ...], negated: bool, value: str, lists: list[str])
         return cannot_tell
     needed = [condition_of(False, "-p", (key[0],))] if key[0] in WITH_PORTS else []
     if key[0] in FAMILY:
-        needed.append(partial(_is_of, FAMILY[key[0]]))
+        needed.append(partial(is_of, FAMILY[key[0]]))
     values = [_one(option, part) for part in value.strip("{}").split(",")]
     return partial(_any_of, tuple(needed), tuple(values), negated)
 
@@ -240,13 +254,9 @@ def _any_of(
     return min([need(packet) for need in needed] + [found.inverted() if negated else found])
 
 
-def _is_of(family: Family, packet: Packet) -> Match:
-    return Match.YES if packet.family == family else Match.NO
-
-
 # A rule that rejects with one protocol is about this protocol.
 REJECTING: dict[str, tuple[Condition, ...]] = {
-    "with icmp": (partial(_is_of, 4),),
-    "with icmpv6": (partial(_is_of, 6),),
+    "with icmp": (partial(is_of, 4),),
+    "with icmpv6": (partial(is_of, 6),),
     "with tcp": (condition_of(False, "-p", ("tcp",)),),
 }

@@ -16,7 +16,10 @@ NUMBERS = {"6": "tcp", "17": "udp", "132": "sctp", "33": "dccp"}
 # The port that a client's own socket gets.
 CLIENT_PORTS = (32768, 60999)
 # Where no other machine's connection comes in.
-INSIDE = re.compile(r"lo|(docker|br-|veth|virbr|tailscale|wg|tun|tap|cni|flannel|cali|lxd|lxc).*")
+INSIDE = re.compile(
+    r"lo|(docker|br-|veth|virbr|tailscale|wg|awg|wt|zt|nebula|tun|utun|tap|cni|flannel|cali|vxlan"
+    r"|kube|podman|lxd|lxc|incus|vmnet|vboxnet).*"
+)
 # A network as wide as this may hold any address.
 WIDE: dict[Family, int] = {4: 7, 6: 15}
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+
+from gpuhost.domain.shell_words import shell_words
 
 CHAIN = re.compile(r":(\S+) (\S+)")
 RULE = re.compile(r"-A (\S+)(?: (.*))?")
@@ -73,7 +74,22 @@ def _chains(policies: Mapping[str, str], rules: Mapping[str, list[str]]) -> Chai
     return {n: Chain(policies.get(n, "-"), tuple(rules.get(n, ()))) for n in names}
 
 
-Option = tuple[str, ...]
+Option = tuple[bool, str, tuple[str, ...]]
+
+
+def grouped(rule: list[str]) -> Iterator[Option]:
+    """Each option of a rule's words: whether it is negated, its name, its values."""
+    at, negated = 0, False
+    while at < len(rule):
+        word, at = rule[at], at + 1
+        if word == "!":
+            negated = True
+            continue
+        end = at + 1 if word == "--comment" else at
+        while end < len(rule) and not rule[end].startswith("-") and rule[end] != "!":
+            end += 1
+        yield negated, word, tuple(rule[at:end])
+        at, negated = end, False
 
 
 @lru_cache(maxsize=4096)
@@ -82,25 +98,16 @@ def options(rule: str) -> frozenset[Option]:
 
     Versions of iptables differ in the order of options, in `-m tcp` after `-p tcp`, and in `/32`.
     """
-    groups: list[list[str]] = []
-    negated = False
-    for word in words(rule):
-        if word == "!":
-            negated = True
-        elif word.startswith("-"):
-            groups.append(["!", word] if negated else [word])
-            negated = False
-        elif groups:
-            groups[-1].append(_bare(word))
-    return frozenset(tuple(group) for group in groups if group[0] != "-m")
+    return frozenset(
+        (negated, name, tuple(map(_bare, values)))
+        for negated, name, values in grouped(words(rule))
+        if name != "-m"
+    )
 
 
 def words(rule: str) -> list[str]:
     """A rule's words, without their quotes."""
-    try:
-        return shlex.split(rule)
-    except ValueError:
-        return rule.split()
+    return shell_words(rule)
 
 
 def _bare(word: str) -> str:

@@ -112,7 +112,7 @@ def parse_kernel(chain: Chain, family: Family) -> tuple[UfwRule, ...]:
 
 
 def _from_kernel(rule: str, family: Family) -> UfwRule | None:
-    known = {option[0]: " ".join(option[1:]) for option in options(rule)}
+    known = {f"{'! ' if no else ''}{name}": " ".join(values) for no, name, values in options(rule)}
     if known.pop("-j", "") not in ACCEPTING:
         return None
     protocol = known.pop("-p", "any")

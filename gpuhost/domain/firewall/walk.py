@@ -22,6 +22,8 @@ MARKING = {"MARK", "CONNMARK"}
 REWRITING = {"DNAT", "REDIRECT"}
 # The kernel refuses chains that jump into each other deeper than this (16 with nftables).
 DEEPEST = 64
+# Each rule may be reached on a few ways; two jumps from each chain to the next have no bound.
+WAYS, AT_LEAST = 20, 10_000
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Walk:
         self.packet = packet
         self.parse = parse
         self.lists: list[str] = []
+        self._left = AT_LEAST + WAYS * sum(len(chain.rules) for chain in chains.values())
 
     def through(self, name: str) -> list[Step]:
         """The possible ends in a built-in chain; what no rule ends, its policy does."""
@@ -66,6 +69,9 @@ class Walk:
         if depth > DEEPEST:
             return [Step("?", f"{name}: a loop of jumps")]
         for text in self.chains[name].rules:
+            self._left -= 1
+            if self._left < 0:
+                return [*ends, Step("?", f"{name}: too many rules to follow")]
             rule = self.parse(text)
             match = rule.match(self.packet)
             if match is Match.NO:

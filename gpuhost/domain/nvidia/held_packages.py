@@ -23,6 +23,9 @@ HELD = (
     "libxnvctrl*",
     "nvlsm",
 )
+# The same for unattended-upgrades: prefixes of names, as it matches its patterns. Two files have
+# them, because each of the two settings must work without the other; what is in either counts.
+EXCLUDED = ("nvidia-", "libnvidia-", "libcuda", "cuda-", "firmware-nvidia-")
 # Of any driver: what another one, or its Fabric Manager, takes the place of.
 OF_DRIVERS = (*HELD, "*-nvidia*", "libcuda*", "libnv*")
 # The container toolkit has its own settings, and its versions must move together.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_CARD = re.compile(r"GPU (\d{1,4}): ", re.ASCII)
+_CARD = re.compile(r"GPU (\d{1,4}): (.*?)(?: \(UUID|$)", re.ASCII)
 _ACTIVE = re.compile(r"\s+Link \d+: \d", re.ASCII)
 
 
@@ -24,10 +24,19 @@ def active_links(text: str) -> dict[int, int]:
 
 
 def fewer_links(text: str) -> dict[int, tuple[int, int]]:
-    """Cards with fewer links than the others of the host: how many they use, and the others.
+    """Cards with fewer links than others of the same name: how many they use, and the others.
 
-    How many there should be differs: A800 and H800 have fewer than A100 and H100.
+    How many there should be differs: A800 and H800 have fewer than A100 and H100, the display card
+    of a DGX Station has none.
     """
     links = active_links(text)
-    most = max(links.values(), default=0)
-    return {card: (count, most) for card, count in links.items() if count < most}
+    matches = (_CARD.match(line) for line in text.splitlines())
+    names = {int(match[1]): match[2] for match in matches if match}
+    most: dict[str, int] = {}
+    for card, count in links.items():
+        most[names[card]] = max(most.get(names[card], 0), count)
+    return {
+        card: (count, most[names[card]])
+        for card, count in links.items()
+        if count < most[names[card]]
+    }

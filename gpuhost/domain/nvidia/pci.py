@@ -21,6 +21,11 @@ PASSING_DRIVERS = frozenset(
 NVIDIA_DRIVER = "nvidia"
 
 
+def slot_of(bus_id: str) -> str:
+    """ "0000:84:00.0": the kernel's form of nvidia-smi's "00000000:84:00.0"."""
+    return bus_id.lower()[-12:]
+
+
 @dataclass(frozen=True)
 class PciDevice:
     """One function on the PCI bus.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gpuhost.domain.nvidia.cards import Card, identify
+from gpuhost.domain.nvidia.pci import slot_of
 from gpuhost.domain.nvidia.placeholders import BadValue, Meaning, bad_value
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
 
@@ -94,6 +95,11 @@ class Gpu:
     def card(self) -> Card | None:
         """What is known of this card; None when neither its name nor its capability is known."""
         return identify(self.name, self.compute_capability)
+
+    @property
+    def slot(self) -> str:
+        """Its place on the PCI bus, as the kernel names it."""
+        return slot_of(self.bus_id)
 
 
 def clean(text: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from gpuhost.domain.nvidia.actions import Action, recovery
 from gpuhost.domain.nvidia.card_paths import RECOVERY
+from gpuhost.domain.nvidia.pci import slot_of
 from gpuhost.domain.nvidia.placeholders import BadValue, Meaning, bad_value, meaning
 
 # Eight cards are about 100 kB without their lists of clocks.
@@ -115,7 +116,7 @@ def _report(gpu: ET.Element) -> Report:
         if len(texts) > MOST_VALUES:
             raise BadXmlError("a card has too many values")
     bus_id = texts.get("pci/pci_bus_id") or gpu.get("id") or ""
-    return Report(bus_id.lower()[-12:], texts)
+    return Report(slot_of(bus_id), texts)
 
 
 def _values(element: ET.Element, above: tuple[str, ...]) -> Iterator[tuple[str, str]]:

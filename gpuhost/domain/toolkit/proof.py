@@ -40,8 +40,8 @@ class Circumstances:
     + toolkit: package version
     + engine: as `docker info` has it
     + image: which the test ran in
-    + config, settings: hashes of the toolkit's configuration and of the engine's; "": an older
-      gpuhost did not record them
+    + config, settings: hashes of the toolkit's configuration and of the engine's; "" in the record
+      of an older gpuhost
     """
 
     driver: str
@@ -61,7 +61,7 @@ class Circumstances:
         changed = [k for k in before if before[k] != after[k]]
         if all(image.startswith(f"{OWN_IMAGE}:") for image in (self.image, other.image)):
             changed = [k for k in changed if k != "image"]
-        hashes = [HASHES[k] for k in changed if k in HASHES and before[k] and after[k]]
+        hashes = [HASHES[k] for k in changed if k in HASHES]
         return [f"{k} {before[k]}, now {after[k]}" for k in changed if k not in HASHES] + hashes
 
 

@@ -76,12 +76,17 @@ def _try_lock(file: int) -> bool:
 def is_locked(app: AppPaths) -> bool:
     """Whether a process holds the lock; does not try to take it, which could block an operation."""
     try:
-        inode = str(app.lock.stat().st_ino)
+        stat = app.lock.stat()
     except FileNotFoundError:
         return False
-    # 1: FLOCK  ADVISORY  WRITE 4711 fd:01:131085 0 EOF
     locks = (line.split() for line in LOCKS.read_text(encoding="ascii").splitlines())
-    return any(
-        words[1:2] == ["FLOCK"] and words[5:6] and words[5].rpartition(":")[2] == inode
-        for words in locks
-    )
+    return any(words[1:2] == ["FLOCK"] and _is_of(stat, *words[5:6]) for words in locks)
+
+
+def _is_of(stat: os.stat_result, place: str = "") -> bool:
+    """1: FLOCK  ADVISORY  WRITE 4711 fd:01:131085 0 EOF. btrfs and overlay have a device that the
+    kernel does not name there.
+    """
+    device, _, inode = place.rpartition(":")
+    major, minor = os.major(stat.st_dev), os.minor(stat.st_dev)
+    return inode == str(stat.st_ino) and (major == 0 or device == f"{major:02x}:{minor:02x}")

@@ -1,0 +1,5 @@
+"""Fixes that many findings name."""
+
+from __future__ import annotations
+
+AGAIN = "run the deploy again"

@@ -1,0 +1,39 @@
+"""Builds of the driver's modules that failed.
+
+DKMS keeps the log of a build beside its files until the build succeeds (do_build of dkms 3.0, 3.2).
+"""
+
+from __future__ import annotations
+
+import re
+
+from gpuhost.snapshot.probes import Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+
+FIRST_LINE = re.compile(r"DKMS .*make\.log for .+ for kernel (\S+)")
+# gcc's and make's: a build that still runs has none.
+ERROR = r"(: (fatal )?error: |[*][*][*] )"
+REQUEST = Request(
+    probes=(
+        ProbeCommand(
+            "failed_builds",
+            f"grep -m 2 -sHE -e '^DKMS .*make[.]log for ' -e '{ERROR}'"
+            " /var/lib/dkms/nvidia*/*/build/make.log",
+            absent=Probe(1),
+            at_once=True,
+        ),
+    )
+)
+
+
+def read_failed_builds(probes: Probes) -> dict[str, str]:
+    """The first error of the last build that failed, by kernel."""
+    failed: dict[str, str] = {}
+    kernel = ""
+    for line in probes.output("failed_builds", allow=(0, 1, 2)).splitlines():
+        path, _, text = line.partition(":")
+        if match := FIRST_LINE.match(text):
+            kernel = match[1]
+        elif kernel:
+            failed[kernel] = text.replace(f"{path.rpartition('/')[0]}/", "")
+    return failed
