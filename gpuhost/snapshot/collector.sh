@@ -45,17 +45,20 @@ engine_runs() {
 } >/dev/null 2>&1
 
 # engine_is_behind PIDFILE FILE: the engine has not started with FILE or with its unit as they are:
-# one of them is newer than the file with dockerd's pid.
+# one of them has changed since dockerd wrote its pid. By the time of the change, which a copy that
+# keeps the file's date has too.
 engine_is_behind() {
     pid=$1
     [ -s "$2" ] && command -v dockerd >/dev/null || return 1
     engine_runs && [ -e "$pid" ] || return 0
-    [ ! "$2" -nt "$pid" ] || return 0
+    set -- "$2"
     while IFS= read -r line; do
-        case $line in FragmentPath=* | DropInPaths=*) ;; *) continue ;; esac
-        for file in ${line#*=}; do [ ! "$file" -nt "$pid" ] || return 0; done
+        # shellcheck disable=SC2086 # a list of paths
+        case $line in
+            FragmentPath=* | DropInPaths=*) set -- "$@" ${line#*=} ;;
+        esac
     done <"$work/docker_unit.out"
-    return 1
+    [ "$(timeout 3 find "$@" -maxdepth 0 -cnewer "$pid" 2>/dev/null)" ]
 }
 
 # By what the probe `units` has printed: a service that ended with an error, or is tried again.

@@ -21,13 +21,13 @@ APPLIED = "/var/lib/gpuhost/docker/daemon.json.applied"
 # or the shell would change are not known here: then it judges the file alone.
 VALIDATE = r"""
 argv=$(sed -n 's/^ExecStart=.*; argv\[\]=[^ ]*dockerd \(.*\) ; ignore_errors=.*/\1/p' "$1")
-case $argv in *[\$\\\""'"]*) argv= ;; esac
+case $argv in *[!A-Za-z0-9_=:/.,@%+~\ -]*) argv= ;; esac
 set -f
 exec dockerd --validate $argv
 """
 NO_VALIDATE = "unknown flag: --validate"  # Docker before 23.0
 # A value with a blank became two words: it says nothing about the file.
-NO_ARGUMENTS = "accepts no arguments"
+NO_ARGUMENTS = "accepts no argument"
 LONGEST_COMPLAINT = 400
 REQUEST = Request(
     files=(DAEMON_JSON, DOCKER_RECORD, APPLIED),
@@ -90,7 +90,10 @@ def _validated(probes: Probes) -> tuple[str, bool]:
         return "", False
     if probe.rc not in (1, 125) or NO_VALIDATE in probe.err:
         return "", True
-    return redact_credentials(probe.complaint[:LONGEST_COMPLAINT]), False
+    # The help follows.
+    first = next((line for line in probe.err.splitlines() if line.strip()), "no reason is given")
+    words = first.strip().removeprefix("Status: ")
+    return redact_credentials(words[:LONGEST_COMPLAINT]), False
 
 
 def _text(probes: Probes) -> str | None:

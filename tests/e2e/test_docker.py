@@ -109,6 +109,16 @@ def test_a_configuration_that_the_engine_rejects_is_rolled_back(host: LabHost) -
     assert host.run(f"cat {DAEMON_JSON}").stdout == before
     assert host.run("systemctl is-active docker").stdout == "active\n"
     assert docker(host) == {}
+    # A key that somebody added: the engine would run on until the next boot.
+    host.put(DAEMON_JSON, json.dumps({**json.loads(before), "foo-bar": 1}).encode())
+    assert docker(host) == {"docker.config": "fail"}
+    run = provision(host)
+    assert run.changed == {}
+    assert "foo-bar: repair it first" in run.stderr
+    assert host.run("systemctl is-active docker").stdout == "active\n"
+    host.put(DAEMON_JSON, before.encode())
+    assert provision(host).status == 0
+    assert docker(host) == {}
 
 
 @pytest.mark.matrix
