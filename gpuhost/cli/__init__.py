@@ -43,7 +43,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("gpuhost"), prog_name="gpuhost")
 def cli() -> None:
-    """Blank Debian and Ubuntu servers to verified GPU container hosts.
+    """Turn blank Debian and Ubuntu servers into verified GPU container hosts.
 
     \b
     gpuhost init hosts                     write a repository for your servers and apps
@@ -52,7 +52,7 @@ def cli() -> None:
     gpuhost provision inventory.py         change it
     gpuhost deploy inventory.py APP        release an app
     gpuhost status inventory.py            show the apps; changes nothing
-    gpuhost drift inventory.py             show what has changed since; changes nothing
+    gpuhost drift inventory.py             show what has changed since the last deploy
 
     provision, deploy, rollback, restore, abort and remove run pyinfra with the files of deploys/:
     `pyinfra inventory.py deploys/gpu_host.py` does the same.

@@ -71,7 +71,8 @@ def drift(
       130  Ctrl-C; the results so far are printed
       1    an error in the command line, the inventory or a host's settings; no host; a file that
            could not be written
-      3    a host could not be reached, or part of it could not be read, and that is not accepted
+      3    a host could not be reached, or part of it could not be read, and `drift_ignore` does
+           not accept it
       2    a host has drifted
       0    no host has drifted; warnings, pending and accepted findings (drift_ignore) are allowed
     """

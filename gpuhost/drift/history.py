@@ -20,6 +20,8 @@ from gpuhost.drift.trend import DAY, WINDOWS, Reading
 
 MAX_RUNS = 400
 NAME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z\.json", re.ASCII)
+# Of each host; the disks with the least free space are kept.
+MAX_DISKS = 200
 # More runs would not make the trend of a disk more precise.
 MAX_TREND_RUNS = 30
 # Bytes; no disk is larger.
@@ -152,7 +154,9 @@ def _host(host: HostDrift) -> dict[str, Any]:
     whole = host.to_json()
     good = (Status.OK.value, Status.SKIP.value)
     findings = [one for one in whole["findings"] if one["status"] not in good]
-    return {**whole, "findings": findings, "disks": dict(host.disks)}
+    disks = sorted(host.disks.items(), key=lambda disk: (disk[1], disk[0]))
+    left_out = {"more_disks": len(disks) - MAX_DISKS} if len(disks) > MAX_DISKS else {}
+    return {**whole, "findings": findings, "disks": dict(disks[:MAX_DISKS]), **left_out}
 
 
 def parse_run(text: str) -> Run:

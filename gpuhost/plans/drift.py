@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 from posixpath import dirname
-from typing import TypeGuard
 
 from gpuhost.domain.rendering import render
 from gpuhost.plans.host_file import HostFile
@@ -117,24 +116,13 @@ def request(settings: Settings) -> Request:
 
 
 def writable_by_others(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Paths of the checkout, or above it, that others than root and the account can change.
+    """Paths of the checkout, or on the way to what it runs, that others than root and the account
+    can change.
 
     Raises NotRead.
     """
-    above = [snapshot.paths.get(path) for path in way_to(f"{settings.drift_directory}/x")]
-    wrong = [f"{state.path} ({state.owner} {state.mode})" for state in above if _is_open(state)]
     # 1: a file was removed meanwhile, or the checkout does not exist.
-    found = snapshot.probes.output(CHECKOUTS, allow=(0, 1)).splitlines()
-    return list(dict.fromkeys((*wrong, *found)))
-
-
-def _is_open(state: PathState | None) -> TypeGuard[PathState]:
-    """In a directory with the sticky bit, others cannot replace what is not theirs."""
-    if state is None:
-        return False
-    special, _, group, others = (int(digit) for digit in state.mode.zfill(4)[-4:])
-    by_others = others & 2 or (group & 2 and state.group != "root")
-    return state.owner not in ("root", ACCOUNT) or bool(by_others and not special & 1)
+    return list(dict.fromkeys(snapshot.probes.output(CHECKOUTS, allow=(0, 1)).splitlines()))
 
 
 def wrong_files(snapshot: Snapshot, settings: Settings) -> list[str]:

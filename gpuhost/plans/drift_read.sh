@@ -14,5 +14,5 @@ grep -qxF "${found%% *}" /var/lib/gpuhost/reading.sha256 2>/dev/null && {
     printf '%s\n' "$script" | sh -s
     exit
 }
-echo 'this key may only send the reading of the last deploy: run deploys/gpu_host.py on this host' >&2
+echo 'this key may run only the reading script that the last deploy installed: run deploys/gpu_host.py on this host' >&2
 exit 77

@@ -292,8 +292,15 @@ rebuild() {
     if ufw_is_on; then run_ufw "--force enable"; fi
 }
 
+# Whoever may read ufw's lock file can hold its lock, and ufw would wait until its time limit here.
+close_ufw_lock() {
+    (umask 077 && : >>/run/ufw.lock)
+    chmod 0600 /run/ufw.lock
+}
+
 # The arguments are words of ufw's own syntax, so splitting at blanks is what is wanted.
 run_ufw() {
+    close_ufw_lock
     set -f
     # shellcheck disable=SC2086
     GPUHOST_FIREWALL_CHANGES=1 timeout 60 ufw $1 9>&-

@@ -11,7 +11,7 @@ from gpuhost.plans.proxy import ENGINE_DROPIN
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.request import Request
-from gpuhost.snapshot.watched import UNITS
+from gpuhost.snapshot.watched import KEYS, UNITS
 
 FACT = "watched"
 # These compare with the record.
@@ -24,6 +24,8 @@ LOGINS = (
     "/etc/sudoers.d/*",
     "/root/.ssh/authorized_keys",
     "/root/.ssh/authorized_keys2",
+    "/etc/ssh/authorized_keys/*",
+    "/etc/ssh/authorized_keys.d/*",
     "/etc/pam.d/sshd",
     "/etc/pam.d/sudo",
     "/etc/ld.so.preload",
@@ -32,9 +34,16 @@ SCHEDULED = (
     "/etc/crontab",
     "/etc/anacrontab",
     "/etc/cron.d/*",
+    "/etc/cron.hourly/*",
+    "/etc/cron.daily/*",
+    "/etc/cron.weekly/*",
+    "/etc/cron.monthly/*",
+    "/etc/cron.yearly/*",
     "/var/spool/cron/crontabs/root",
     "/etc/rc.local",
 )
+# Keys of accounts that are root or can become it, wherever their homes are.
+LOGIN_KEYS = tuple(f"~{key}" for key in KEYS)
 # In the order of systemd.unit(5); system.control is where `systemctl set-property` writes.
 UNIT_DIRECTORIES = (
     "/etc/systemd/system.control",
@@ -62,11 +71,12 @@ def engine_patterns() -> tuple[str, ...]:
 
 def request(settings: Settings) -> Request:
     """What is hashed at each reading."""
-    return Request(watched=tuple(one for one in patterns(settings) if one not in UNITS))
+    own = (*UNITS, *LOGIN_KEYS)
+    return Request(watched=tuple(one for one in patterns(settings) if one not in own))
 
 
 def patterns(settings: Settings) -> tuple[str, ...]:
-    return (*LOGINS, *SCHEDULED, *UNITS, *engine_patterns(), *settings.drift_watch)
+    return (*LOGINS, *LOGIN_KEYS, *SCHEDULED, *UNITS, *engine_patterns(), *settings.drift_watch)
 
 
 def files(snapshot: Snapshot) -> dict[str, str]:
@@ -116,9 +126,13 @@ def _change(before: bool, now: bool) -> str:
 
 
 def _matches(path: str, patterns: Iterable[str]) -> bool:
-    """As a shell matches: `*` is no `/`."""
+    """As a shell matches: `*` is no `/`; `~` is any home."""
     depth = path.count("/")
-    return any(depth == one.count("/") and fnmatchcase(path, one) for one in patterns)
+    return any(
+        path.endswith(one[1:]) if one in LOGIN_KEYS
+        else depth == one.count("/") and fnmatchcase(path, one)
+        for one in patterns
+    )  # fmt: skip
 
 
 def changed_accounts(snapshot: Snapshot) -> list[str]:

@@ -41,4 +41,4 @@ def test_a_host_is_read_as_it_was_deployed_and_not_otherwise(
     assert found["memory.total"] in ("ok", "fail")
     refused = run.host(OLDER)
     assert refused["status"] == "error"
-    assert "this key may only send the reading of the last deploy: run deploys" in str(refused)
+    assert "this key may run only the reading script that the last deploy installed" in str(refused)

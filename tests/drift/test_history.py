@@ -74,6 +74,18 @@ def test_a_hundred_ok_hosts_need_little_space(runs: Runs) -> None:
     assert (runs.directory / runs.names[0]).stat().st_size < 20_000
 
 
+def test_of_a_host_with_too_many_disks_the_fullest_are_kept(runs: Runs) -> None:
+    """60,000 mounts would be 5 MB a night."""
+    disks = {f"/mnt/{place:060}": 10**12 - place for place in range(60_000)}
+    runs.save(report(replace(host("gpu1"), disks=disks)))
+    assert (runs.directory / runs.names[0]).stat().st_size < 30_000
+    stored = json.loads((runs.directory / runs.names[0]).read_text())["hosts"][0]
+    assert stored["more_disks"] == 59_800
+    run = runs.again().newest(AT)
+    assert run is not None
+    assert run.disks["gpu1"] == dict(list(disks.items())[:-201:-1])
+
+
 def test_the_history_is_readable_by_its_owner_only(runs: Runs) -> None:
     runs.save(report(host("gpu1", swap_size="drift")))
     assert stat.S_IMODE(runs.directory.stat().st_mode) == 0o700

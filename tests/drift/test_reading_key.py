@@ -68,7 +68,7 @@ def test_the_reading_of_the_last_deploy_runs_with_any_patience(
 def test_anything_else_is_refused(tmp_path: Path, text: str) -> None:
     done = send(text, SHORT, tmp_path)
     assert (done.returncode, done.stdout) == (77, "")
-    assert "this key may only send the reading of the last deploy: run deploys" in done.stderr
+    assert "this key may run only the reading script that the last deploy installed" in done.stderr
 
 
 def test_without_a_deploy_nothing_is_run(tmp_path: Path) -> None:

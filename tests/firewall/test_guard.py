@@ -150,6 +150,16 @@ def test_a_script_in_another_language_is_left_alone(guard: Guard) -> None:
     assert guard.init.read_text("utf-8") == "#!/usr/bin/python3\n"
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_only_root_can_hold_ufws_own_lock(guard: Guard, exists: bool) -> None:
+    """ufw creates it readable by all, and whoever may read it can hold a shared lock."""
+    lock = guard.directory / "run/ufw.lock"
+    if exists:
+        lock.touch(0o644)
+    guard.call("run_ufw --version || true")
+    assert lock.stat().st_mode & 0o777 == 0o600
+
+
 def test_without_such_rules_ufw_is_left_alone(guard: Guard) -> None:
     (guard.ufw / "after.rules").write_text("*filter\n# :DOCKER-USER\nCOMMIT\n", "utf-8")
     guard.init.write_text(SAMPLE, "utf-8")

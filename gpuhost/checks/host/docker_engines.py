@@ -18,7 +18,9 @@ from gpuhost.snapshot.units import ENGINE_SOCKET
 
 
 @check(
-    "docker.engines", "No other engine uses docker0, and none is joined by ours without `adopt`."
+    "docker.engines",
+    "No other engine uses docker0. gpuhost installs Docker beside another engine only with "
+    "`adopt`.",
 )
 def engines(snapshot: Snapshot, settings: Settings) -> Verdict:
     others = foreign_engines(snapshot)

@@ -107,7 +107,7 @@ def nvlink(snapshot: Snapshot, settings: Settings) -> Verdict:
     return _verdict(faults, "a complete fabric, or none")
 
 
-@check("nvidia.stuck", "No process waits for the driver without an end (state D).")
+@check("nvidia.stuck", "No process hangs in the driver (state D).")
 def stuck(snapshot: Snapshot, settings: Settings) -> Verdict:
     if verdict := _reason(snapshot, settings):
         return verdict

@@ -20,8 +20,8 @@ ACCEPT = "undo it if nobody of yours made the change; the next deploy records it
 
 @check(
     "watch.files",
-    "Since the last deploy, no file of sshd, sudo, cron, root's keys, units and `drift_watch`, and "
-    "no account that is root or can become it, has changed.",
+    "Since the last deploy, no file of sshd, sudo, cron, units and `drift_watch`, no account that "
+    "is root or can become it, and none of their keys has changed.",
 )
 def watched(snapshot: Snapshot, settings: Settings) -> Verdict:
     if recorded(snapshot) is None:

@@ -56,7 +56,7 @@ RUN_OPTIONS = (
     ),
 )
 adopt_option = click.option(
-    "--adopt", is_flag=True, help="Stop, close or replace also what gpuhost did not make."
+    "--adopt", is_flag=True, help="Also stop, close or replace what gpuhost did not set up."
 )
 
 

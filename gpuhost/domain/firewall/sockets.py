@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 PORT = re.compile(r"[0-9]{1,5}")
 PROCESS = re.compile(r'\("([^"]*)",pid=(\d+)')
@@ -19,20 +19,23 @@ ANY = ("", "*", "0.0.0.0", "::")  # noqa: S104
 def plain_address(text: str) -> str:
     """An address as the kernel writes it; "" for all of the host's.
 
-    **Example:** `[::]` is "", `127.0.0.1%lo` is `127.0.0.1`.
+    **Example:** `[::]` is "", `127.0.0.1%lo` is `127.0.0.1`, and so is `[::ffff:127.0.0.1]`, as
+    Java listens on it.
     """
     bare = text.strip("[]").partition("%")[0]
     if bare in ANY:
         return ""
     try:
-        return str(ip_address(bare))
+        address = ip_address(bare)
     except ValueError:
         return bare
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return plain_address(str(mapped)) if mapped else str(address)
 
 
 def is_loopback(address: str) -> bool:
     try:
-        return ip_address(address).is_loopback
+        return ip_address(plain_address(address)).is_loopback
     except ValueError:
         return False
 

@@ -17,7 +17,7 @@ class Action(Enum):
 
     @property
     def blocks(self) -> bool:
-        """A card that must be reset or replaced takes no release."""
+        """A card that must be reset or replaced is given to no release."""
         return self.value >= Action.RESET.value
 
     @property

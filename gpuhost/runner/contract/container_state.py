@@ -40,7 +40,15 @@ HOST = {
     "cpu shares": "CpuShares",
     "cpuset": "CpusetCpus",
     "cpuset of memory": "CpusetMems",
+    "cpu real-time period": "CpuRealtimePeriod",
+    "cpu real-time runtime": "CpuRealtimeRuntime",
     "block I/O weight": "BlkioWeight",
+    "block I/O weights of devices": "BlkioWeightDevice",
+    "block I/O bytes read": "BlkioDeviceReadBps",
+    "block I/O bytes written": "BlkioDeviceWriteBps",
+    "block I/O reads": "BlkioDeviceReadIOps",
+    "block I/O writes": "BlkioDeviceWriteIOps",
+    "storage options": "StorageOpt",
     "pids": "PidsLimit",
     "shm": "ShmSize",
     "ulimits": "Ulimits",
@@ -60,6 +68,7 @@ HOST = {
     "ipc mode": "IpcMode",
     "uts mode": "UTSMode",
     "user namespace": "UsernsMode",
+    "cgroup namespace": "CgroupnsMode",
     "cgroup parent": "CgroupParent",
     "init": "Init",
     "hosts": "ExtraHosts",
@@ -67,6 +76,19 @@ HOST = {
     "dns search": "DnsSearch",
     "dns options": "DnsOptions",
     "ports": "PortBindings",
+    "all ports published": "PublishAllPorts",
+}
+# `systempaths=unconfined` is stored as two empty lists; null is a privileged container. Engines add
+# paths to their defaults, so only those are compared that all of them have.
+PROTECTED = {
+    "masked paths": (
+        "MaskedPaths",
+        ("/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"),
+    ),
+    "read-only paths": (
+        "ReadonlyPaths",
+        ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"),
+    ),
 }
 CONFIG = {"user": "User", "working directory": "WorkingDir", "stop signal": "StopSignal"}
 HASHED = {"command": "Cmd", "entrypoint": "Entrypoint", "health check": "Healthcheck"}
@@ -75,6 +97,7 @@ DEFAULTS = {
     "memory swappiness": ("-1",),
     "pids": ("-1",),
     "runtime": ("runc", "io.containerd.runc.v2"),
+    "cgroup namespace": ("private",),
     "ipc mode": ("private", "shareable"),
     "network mode": ("default", "bridge"),
     "stop signal": ("SIGTERM",),
@@ -98,6 +121,7 @@ def made_with(value: Mapping[str, Any]) -> dict[str, str]:
         "restart": _restart(host.get("RestartPolicy") or {}),
         "logs": _hash(host.get("LogConfig")),
         **{name: host.get(key) for name, key in HOST.items()},
+        **{name: _protected(host.get(key), paths) for name, (key, paths) in PROTECTED.items()},
         **{name: config.get(key) for name, key in CONFIG.items()},
         **{name: _hash(config.get(key)) for name, key in HASHED.items()},
         **dict(_environment(config.get("Env") or ())),
@@ -133,6 +157,11 @@ def _hash(value: object) -> str:
 def _restart(policy: Mapping[str, Any]) -> str:
     name, most = policy.get("Name") or "no", policy.get("MaximumRetryCount")
     return f"{name}:{most}" if most else "" if name == "no" else str(name)
+
+
+def _protected(found: Any, expected: tuple[str, ...]) -> str:
+    missing = [path for path in expected if path not in found] if isinstance(found, list) else ()
+    return f"without {' '.join(missing)}" if missing else ""
 
 
 def _environment(lines: Any) -> Iterator[tuple[str, str]]:
