@@ -184,7 +184,7 @@ LAB_TESTS = {
     "tests/e2e/test_set_up_by_others.py": 10,
     "tests/e2e/test_swap.py": 23,
     "tests/e2e/test_system.py": 25,
-    "tests/e2e/test_toolkit.py": 26,
+    "tests/e2e/test_toolkit.py": 27,
     "tests/e2e/test_toolkit_cuda.py": 8,
     "tests/lab/test_driver_packages.py": 4,
     "tests/lab/test_lab.py": 38,

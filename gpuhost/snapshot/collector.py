@@ -62,9 +62,8 @@ def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
         seconds = AT_ONCE if at_once else pairs[0][0].seconds
         limit = "$patience" if seconds is None else str(seconds)
         if at_once:
-            body = (
-                f"expect {' '.join(probe.name for probe, _ in pairs)}\n{{\n{body}\n}} 2>/dev/null &"
-            )
+            expected = "\n".join(_conditional(_expected(pairs), conditions))
+            body = f"{expected}\n{{\n{body}\n}} 2>/dev/null &"
         bounded = f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
         if all(probe.only_if for probe, _ in pairs):
             numbers = sorted({conditions.index(probe.only_if) for probe, _ in pairs})
@@ -75,6 +74,14 @@ def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
 
 def _order(probe: ProbeCommand) -> tuple[bool, float, str]:
     return probe.at_once, -(probe.seconds or inf) if not probe.at_once else 0, probe.only_if
+
+
+def _expected(
+    pairs: Iterable[tuple[ProbeCommand, str]],
+) -> Iterator[tuple[ProbeCommand, str]]:
+    for _, same in groupby((probe for probe, _ in pairs), key=lambda probe: probe.only_if):
+        probes = list(same)
+        yield probes[0], f"expect {' '.join(probe.name for probe in probes)}"
 
 
 def _conditional(pairs: Iterable[tuple[ProbeCommand, str]], conditions: list[str]) -> Iterator[str]:

@@ -99,14 +99,19 @@ def test_the_script_is_posix_sh(settings: Settings) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def started_probes(tmp_path: Path, *commands: str, engine_runs: bool = False) -> list[str]:
-    """The probes that the script starts, in order, on a host with only these commands."""
+def started_probes(
+    tmp_path: Path, *commands: str, engine_runs: bool = False, expect: str = ":"
+) -> list[str]:
+    """The probes that the script starts, in order, on a host with only these commands.
+
+    + expect: what is done for those that must end in time
+    """
     for name in commands:
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
     stubs = f"""probe() {{ echo "$1" >&3; }}
 at_once() {{ echo "$1" >&3; }}
-expect() {{ :; }}
+expect() {{ {expect}; }}
 expire() {{ while read -r _; do :; done; }}
 uname() {{ :; }}
 engine_runs() {{ {str(engine_runs).lower()}; }}
@@ -141,6 +146,15 @@ def test_a_condition_decides_whether_a_probe_is_run(tmp_path: Path) -> None:
     assert sorted(again[again.index("then") + 1 :]) == [
         *("docker_journal", "listeners_again", "nvidia_query_old"),
     ]
+
+
+def test_a_probe_that_is_not_run_is_not_waited_for(tmp_path: Path) -> None:
+    """It would count as one that timed out."""
+    bare = started_probes(tmp_path)
+    both = started_probes(tmp_path, expect='echo "$@" >&3')
+    assert both != bare
+    assert {"dgx_release", "engine_limits"}.isdisjoint(both)
+    assert set(both) == set(bare)
 
 
 def test_a_list_that_is_empty_starts_no_probe(tmp_path: Path) -> None:
