@@ -31,7 +31,8 @@ targets() {
 
 on_the_way() {
     printf '%s/\n' "$@"
-    links=$(find "$@" -xdev -type l)
+    readlink -f -- "$@" | sed 's|$|/|'
+    links=$(find -H "$@" -xdev -type l)
     # A link may lead to a link.
     for _ in 1 2 3 4; do
         [ "$links" ] || return 0
@@ -46,8 +47,12 @@ above() {
         { path = ""; for (i = 2; i < NF; i++) { path = path "/" $i; if (!seen[path]++) print path } }'
 }
 
+# Its library is beside the interpreter; for one that was copied into .venv, where it came from.
 for checkout in "$@"; do
-    python=$(readlink -f "$checkout/.venv/bin/python3") || continue
+    python=$(readlink -f "$checkout/.venv/bin/python3")
+    case $python in
+        "$checkout"/*) python=$(sed -n 's/^home *= *//p' "$checkout/.venv/pyvenv.cfg" 2>/dev/null)/python3 ;;
+    esac
     for library in "${python%/bin/*}"/lib/python3*; do
         [ ! -d "$library" ] || set -- "$@" "$library"
     done

@@ -105,14 +105,20 @@ TAMPERS = {
 
 def test_a_checkout_that_others_can_change_is_not_run(host: LabHost) -> None:
     """Whoever can change it has the key of the fleet."""
-    host.run(f"useradd ada && chown ada {CHECKOUT}/.venv/bin/gpuhost")
+    host.run(f"rm -f {KEY}; useradd ada && chown ada {CHECKOUT}/.venv/bin/gpuhost")
     refused = install(host)
     assert refused.status == 1
     assert f"{CHECKOUT}/.venv/bin/gpuhost (ada 755)" in refused.stderr
     assert host.run(f"test -e {KEY}", check=False).status == 1
     host.run(f"chown root {CHECKOUT}/.venv/bin/gpuhost")
     assert install(host).status == 0
-    host.run(f"chmod o+w {CHECKOUT}/inventory.py")
+    python = f"{CHECKOUT}/.venv/bin/python3"
+    host.run("install -d -o ada /srv/ada && ln -s /usr/bin/python3 /srv/ada/python3")
+    host.run(f"ln -s /srv/ada/python3 {python}")
+    assert verdicts(host) == {**OK, "drift.checkout": "fail"}
+    host.run(f"ln -sfn /usr/bin/python3 {python}")
+    assert verdicts(host) == OK
+    host.run(f"rm {python}; chmod o+w {CHECKOUT}/inventory.py")
     assert verdicts(host) == {**OK, "drift.checkout": "fail"}
 
 

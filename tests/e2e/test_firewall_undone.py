@@ -66,15 +66,16 @@ def test_a_change_is_reverted_if_the_controller_dies(open_host: LabHost) -> None
 
 
 def test_nobody_else_keeps_a_change_from_being_reverted(open_host: LabHost) -> None:
-    """A file that everybody could open was the lock of earlier versions."""
+    """A file that everybody could open was the lock of earlier versions; ufw's own is another."""
     old = "/run/gpuhost-firewall.lock"
     open_host.run(f"touch {old} && chmod 644 {old}")
     hold = "setpriv --reuid=65534 --clear-groups flock"
     open_host.run(f"systemd-run --unit=holder {hold} {old} sleep 600")
     before = state(open_host)
     change_without_confirming(open_host, seconds=3600)
-    barred = open_host.run(f"{hold} -n {LOCK} true", check=False)
-    assert "Permission denied" in barred.stderr
+    for lock in (LOCK, "/run/ufw.lock"):
+        barred = open_host.run(f"{hold} -n {lock} true", check=False)
+        assert "Permission denied" in barred.stderr
     open_host.run(f"{GUARD} revert", timeout=60)
     assert state(open_host) == before
     open_host.run("systemctl stop holder")

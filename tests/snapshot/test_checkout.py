@@ -41,15 +41,15 @@ def checkout(tmp_path: Path) -> Path:
     return checkout
 
 
-def found(checkout: Path) -> list[str]:
+def found(checkout: Path, top: Path | None = None) -> list[str]:
     script = FIND.replace(f"id -u {ACCOUNT}", f"id -u {getuser()}")
     done = subprocess.run(
         ["sh", "-c", script, "sh", str(checkout)], capture_output=True, text=True, timeout=20,
         env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    top = f"{checkout.parents[1]}/"
-    return [os.path.normpath(line.rpartition(" (")[0]).removeprefix(top)
+    root = f"{top or checkout.parents[1]}/"
+    return [os.path.normpath(line.rpartition(" (")[0]).removeprefix(root)
             for line in done.stdout.replace(", with an ACL", "").splitlines()]  # fmt: skip
 
 
@@ -80,6 +80,16 @@ def test_others_can_change_the_interpreter(checkout: Path) -> None:
     assert found(checkout) == ["srv/code/.venv/bin/python3"]
 
 
+def test_others_can_change_the_library_of_a_copied_interpreter(checkout: Path) -> None:
+    top = checkout.parents[1]
+    (checkout / ".venv/bin/python3").unlink()
+    (checkout / ".venv/bin/python3").touch(0o755)
+    (checkout / ".venv/pyvenv.cfg").write_text(f"home = {top}/python/bin\nversion = 3.12.1\n")
+    assert found(checkout) == []
+    (top / "python/lib/python3.12/os.py").chmod(0o757)
+    assert found(checkout) == ["python/lib/python3.12/os.py"]
+
+
 def test_with_the_sticky_bit_others_cannot_replace_what_is_above(checkout: Path) -> None:
     checkout.parent.chmod(0o1777)
     assert found(checkout) == []
@@ -94,6 +104,16 @@ def test_a_link_leads_through_a_directory_of_others(checkout: Path, target: str)
     (top / "other").chmod(0o777)
     (checkout / "extra.py").symlink_to(f"../../{target}")
     assert found(checkout) == ["other"]
+
+
+def test_a_checkout_that_is_a_link(checkout: Path) -> None:
+    top = checkout.parents[1]
+    (top / "link").symlink_to("srv/code")
+    assert found(top / "link", top) == []
+    (top / "python/bin").chmod(0o777)
+    assert found(top / "link", top) == ["python/bin"]
+    checkout.parent.chmod(0o777)
+    assert found(top / "link", top) == ["srv"]
 
 
 @pytest.mark.parametrize("path", ["srv/code/inventory.py", "srv", "python/lib"])
