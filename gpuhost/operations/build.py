@@ -78,7 +78,7 @@ def apt_cache(
     if snapshot.build.cache is None:
         # Its files come first, so that it never listens on another address.
         yield apt_install([PACKAGE], lock_timeout_s=lock_timeout_s)
-    yield from enable_missing(snapshot, UNIT)
+    yield from enable_missing(snapshot, wrong, UNIT)
     yield run("systemctl", "restart", UNIT, seconds=START_SECONDS)
 
 

@@ -13,7 +13,7 @@ from gpuhost.checks.registry import finding_of
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import is_refused, write_files
+from gpuhost.operations.units import is_refused, remove_units, write_files
 from gpuhost.plans.drift import (
     ACCOUNT,
     HOME,
@@ -34,7 +34,7 @@ from gpuhost.plans.drift_reading import ALLOWED, COMMAND, key_options, reading_f
 from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.request import request_for
 from gpuhost.remote.commands import put, remove, run, run_on, script
-from gpuhost.remote.units import disable_now, enable_now
+from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -201,9 +201,8 @@ def _remove(snapshot: Snapshot) -> Commands:
     if not installed:
         host.noop("the nightly drift check is not installed")
         return
-    if any(path.endswith(f"/{TIMER}") for path in installed):
-        yield from disable_now(TIMER)
-    yield remove(*installed)
+    timer = [TIMER] if any(path.endswith(f"/{TIMER}") for path in installed) else []
+    yield from remove_units(snapshot, installed, *timer)
     yield FunctionCommand(_print_what_stays, (), {})
 
 

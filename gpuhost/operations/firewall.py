@@ -14,7 +14,7 @@ from pyinfra.api.host import Host
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import enable_missing, is_refused, write_files
+from gpuhost.operations.units import enable_missing, is_refused, remove_units, write_files
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.firewall import change, removal
 from gpuhost.plans.firewall_files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files
@@ -22,7 +22,6 @@ from gpuhost.plans.firewall_in_use import is_in_place, refusal
 from gpuhost.plans.host_file import HostFile
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_update_install
 from gpuhost.remote.commands import connector_arguments, run
-from gpuhost.remote.units import remove_units
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.units import read_unit
@@ -110,7 +109,7 @@ def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
         yield from _install_guard(snapshot)
         yield from _change(removal(snapshot.firewall), settings)
     paths = [file.path for file in host_files()]
-    yield from remove_units(paths, LOAD_UNIT, UNDO_UNIT)
+    yield from remove_units(snapshot, paths, LOAD_UNIT, UNDO_UNIT)
 
 
 def _differing(snapshot: Snapshot) -> list[HostFile]:
@@ -119,8 +118,9 @@ def _differing(snapshot: Snapshot) -> list[HostFile]:
 
 def _install_guard(snapshot: Snapshot) -> Commands:
     """Install the script that reverts a change, and its units, before the first change."""
-    yield from write_files(snapshot, _differing(snapshot))
-    yield from enable_missing(snapshot, LOAD_UNIT, UNDO_UNIT)
+    files = _differing(snapshot)
+    yield from write_files(snapshot, files)
+    yield from enable_missing(snapshot, files, LOAD_UNIT, UNDO_UNIT)
 
 
 def _change(text: str, settings: Settings) -> Commands:

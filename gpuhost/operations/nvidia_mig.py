@@ -13,7 +13,7 @@ from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import enable_missing, is_refused, write_files
+from gpuhost.operations.units import enable_missing, is_refused, remove_units, write_files
 from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.nvidia_mig import (
     PROGRAM,
@@ -28,7 +28,6 @@ from gpuhost.plans.nvidia_mig import (
     wanted_of,
 )
 from gpuhost.remote.commands import run
-from gpuhost.remote.units import remove_units
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -77,14 +76,14 @@ def layout(
         return
     commands = [*write_files(snapshot, files)]
     if wanted:
-        commands += enable_missing(snapshot, UNIT)
+        commands += enable_missing(snapshot, files, UNIT)
     if dict(record.mig) != wanted:
         # Before the change: what it makes is gpuhost's, also if it ends early.
         commands.append(put_record(replace(record, mig=wanted)))
     if change:
         commands.append(run(PROGRAM, "apply", *arguments(change), seconds=APPLY_SECONDS))
     if not wanted and (change or snapshot.paths.get(UNIT_PATH)):
-        commands += remove_units([file.path for file in host_files({})], UNIT)
+        commands += remove_units(snapshot, [file.path for file in host_files({})], UNIT)
     if not commands:
         host.noop(f"MIG: {finding.actual}")
     yield from commands

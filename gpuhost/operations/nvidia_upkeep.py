@@ -16,7 +16,7 @@ from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import enable_missing, is_refused, write_files
+from gpuhost.operations.units import enable_missing, is_refused, remove_units, write_files
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.host_file import HostFile
@@ -30,7 +30,7 @@ from gpuhost.plans.nvidia_upkeep import (
 )
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_update_install
 from gpuhost.remote.commands import put, remove, run
-from gpuhost.remote.units import enable, remove_units
+from gpuhost.remote.units import enable
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import EXCLUSIONS, PERSISTENCE_UNIT
@@ -181,7 +181,7 @@ def persistence(
     if is_refused("nvidia", snapshot, [file.path for file in files], adopt=adopt):
         return
     yield from write_files(snapshot, files)
-    yield from enable_missing(snapshot, OWN_UNIT)
+    yield from enable_missing(snapshot, files, OWN_UNIT)
     if snapshot.nvidia.works:
         yield run("systemctl", "restart", OWN_UNIT, seconds=180)
 
@@ -198,4 +198,4 @@ def _remove_persistence(snapshot: Snapshot) -> Commands:
     if snapshot.probes.file(PERSISTENCE_UNIT) is None:
         host.noop("gpuhost has no persistence unit on this host")
         return
-    yield from remove_units([PERSISTENCE_UNIT], OWN_UNIT)
+    yield from remove_units(snapshot, [PERSISTENCE_UNIT], OWN_UNIT)

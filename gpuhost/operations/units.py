@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 
 from gpuhost.operations.reading import Commands
 from gpuhost.operations.refuse import refuse
 from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.reload import needs_reload, reload_refusal
-from gpuhost.remote.commands import put
-from gpuhost.remote.units import RELOAD, enable
-from gpuhost.snapshot import Snapshot
+from gpuhost.remote.commands import put, remove
+from gpuhost.remote.units import RELOAD, disable_now, enable
+from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.units import read_unit
 
 
@@ -35,7 +36,23 @@ def write_files(snapshot: Snapshot, differing: Collection[HostFile]) -> Commands
         yield RELOAD
 
 
-def enable_missing(snapshot: Snapshot, *units: str) -> Commands:
-    """Enable the units that are not."""
-    if missing := [name for name in units if not read_unit(snapshot.probes, name).enabled]:
+def enable_missing(snapshot: Snapshot, written: Collection[HostFile], *units: str) -> Commands:
+    """Enable the units that are not. If their files are written, systemd may still say what was
+    true of earlier ones.
+    """
+    if missing := [
+        name for name in units if written or not read_unit(snapshot.probes, name).enabled
+    ]:
         yield enable(*missing)
+
+
+def remove_units(snapshot: Snapshot, paths: Sequence[str], *units: str) -> Commands:
+    """Stop units and delete files. Until systemd reads its units again, it takes them for enabled;
+    it does so now, unless that takes GPUs from running containers.
+    """
+    if units:
+        yield from disable_now(*units)
+    yield remove(*paths)
+    with suppress(NotRead):
+        if not reload_refusal(snapshot, adopt=False):
+            yield RELOAD

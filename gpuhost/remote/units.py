@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from pyinfra.api import StringCommand
 
-from gpuhost.remote.commands import remove, run
+from gpuhost.remote.commands import run
 
 RELOAD = run("systemctl", "daemon-reload", seconds=60)
 
@@ -31,10 +31,3 @@ def disable_now(*units: str, seconds: int = 60) -> Iterator[StringCommand]:
     """Stop them, and start them no more at boot."""
     yield run("systemctl", "disable", "--root=/", *units, seconds=60)
     yield run("systemctl", "stop", *units, seconds=seconds)
-
-
-def remove_units(paths: list[str], *units: str) -> Iterator[StringCommand]:
-    """Stop units and delete files: systemd forgets a stopped unit without a file."""
-    if units:
-        yield from disable_now(*units)
-    yield remove(*paths)

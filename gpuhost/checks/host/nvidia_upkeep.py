@@ -37,7 +37,7 @@ def persistence(snapshot: Snapshot, settings: Settings) -> Verdict:
     daemon, own_unit = snapshot.nvidia.unit(DAEMON), snapshot.nvidia.unit(OWN_UNIT)
     if unit_text and unit_text != PERSISTENCE_TEXT:
         return fail("as gpuhost wrote it", f"{PERSISTENCE_UNIT} was changed", fix=AGAIN)
-    if own_unit.enabled or (daemon.active and daemon.enabled):
+    if (unit_text and own_unit.enabled) or (daemon.active and daemon.enabled):
         return ok("on")
     return fail("on at boot too", "on, until the next boot", fix=AGAIN)
 
