@@ -47,7 +47,8 @@ def unmasqueraded(snapshot: Snapshot) -> str:
 
 def bridgeless(snapshot: Snapshot) -> str:
     """What takes the default bridge away, on which images are built; "": nothing."""
-    if snapshot.docker_unit.value("bridge") == "none":
-        return "--bridge=none of its unit"
+    flags = [each for each in snapshot.docker_unit.flags or () if each.flag.name == "bridge"]
+    if flags and flags[-1].flag.value == "none":
+        return str(flags[-1])
     values = snapshot.docker.config.values or {}
     return f'"bridge": "none" in {DAEMON_JSON}' if values.get("bridge") == "none" else ""

@@ -225,7 +225,7 @@ revert() {
     [ -d "$pending" ] || return 0
     rm -rf "$rules"
     timeout 20 tar -C / -xpf "$pending/files.tar"
-    grep -q '^enabled' "$pending/ufw-unit" || timeout 20 systemctl disable --root=/ --quiet ufw.service
+    grep -q '^enabled' "$pending/ufw-unit" || SYSTEMCTL_SKIP_SYSV=1 timeout 20 systemctl disable --root=/ --quiet ufw.service
     # After a reboot the kernel is empty, and ufw and Docker fill it from the files.
     if [ -e "$armed" ]; then
         for tool in $(tools); do
@@ -319,7 +319,7 @@ put() {
     load
     # Without --root, systemd would reload: on some hosts containers lose their GPUs by that.
     timeout 20 systemctl is-enabled --quiet ufw.service ||
-        timeout 20 systemctl enable --root=/ --quiet ufw.service
+        SYSTEMCTL_SKIP_SYSV=1 timeout 20 systemctl enable --root=/ --quiet ufw.service
 }
 
 # ufw goes off only when it was gpuhost that switched it on.

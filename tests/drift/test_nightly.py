@@ -178,7 +178,7 @@ def test_a_change_is_found_and_repaired(difference: dict[str, Any], found: dict[
 
 def test_only_what_is_wrong_is_repaired() -> None:
     assert lines(a_control_host(ActiveState="inactive")) == [
-        f"systemctl enable --root=/ {TIMER}",
+        f"env SYSTEMCTL_SKIP_SYSV=1 systemctl enable --root=/ {TIMER}",
         f"systemctl start {TIMER}",
     ]
     assert lines(a_control_host(secret=URL, secret_mode="644")) == [f"chmod 0600 {SECRETS}"]

@@ -51,11 +51,17 @@ def config(snapshot: Snapshot, settings: Settings) -> Verdict:
         different = daemon_json.differences(current.usable, keys_for(snapshot, settings))
         stale = sorted(set(current.owned) - set(merged.owned))
         return fail("as declared", f"differs: {', '.join(different + stale)}", fix=AGAIN)
-    if current.untried:
+    if current.untried and _is_newer(snapshot):
         return unknown(
             f"{DAEMON_JSON} is newer than the engine's start, and this dockerd cannot validate it"
         )
     return ok(f"{len(merged.owned)} keys as declared")
+
+
+def _is_newer(snapshot: Snapshot) -> bool:
+    """Whether the file, not only the unit, has changed since the engine started."""
+    file, started = snapshot.paths.get(DAEMON_JSON), snapshot.docker.service.started
+    return file is None or started is None or file.modified > started
 
 
 @check("docker.live", "The running engine uses the configuration in daemon.json.")

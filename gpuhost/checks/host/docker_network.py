@@ -13,10 +13,10 @@ from gpuhost.plans.docker_network import (
 )
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.engine import Engine
 from gpuhost.snapshot.sysctl import IP_FORWARD
 
-RESTART = "then systemctl restart docker"
 EXPECTED = "the kernel forwards, and the engine makes its rules"
 
 
@@ -29,22 +29,30 @@ def network(snapshot: Snapshot, settings: Settings) -> Verdict:
             EXPECTED,
             "containers reach no other machine: the engine makes no rules, and none masquerades",
             evidence=source,
-            fix=f"remove {source}, {RESTART}; firewall_allow also limits published ports",
+            fix=f"remove {source}, {_after(source)}; to limit published ports, use firewall_allow",
         )
     if source := bridgeless(snapshot):
         built = warn(
-            EXPECTED, "images are built without a network", evidence=source, fix=f"remove {source}"
+            EXPECTED,
+            "images are built without a network",
+            evidence=source,
+            fix=f"remove {source}, {_after(source)}",
         )
     else:
         built = ok(EXPECTED)
     return _forwarding(snapshot, snapshot.docker.engine) or built
 
 
+def _after(source: str) -> str:
+    reload = "" if source.endswith(DAEMON_JSON) else "systemctl daemon-reload and "
+    return f"then {reload}systemctl restart docker"
+
+
 def _forwarding(snapshot: Snapshot, engine: Engine) -> Verdict | None:
     lines = ", ".join(map(str, not_forwarding(snapshot)))
     left_off = unforwarded(snapshot)
     fixes = [f"delete {lines}, or set it to 1"] if lines else []
-    fixes += [f"remove {left_off}, {RESTART}"] if left_off else []
+    fixes += [f"remove {left_off}, {_after(left_off)}"] if left_off else []
     fix, boot = "; ".join(fixes), "after the next boot containers"
     if not engine.forwards:
         actual = f"containers have no network: {IP_FORWARD} is 0"
