@@ -27,7 +27,7 @@ from gpuhost.fleet.reading import one_line
 
 # CPU seconds in which a worker may do nothing but evaluate one host: a hundred times what it takes.
 BLOCKED_SECONDS = 10
-# The same by the clock: other programs may use the CPU meanwhile.
+# Seconds by the clock for the same: more, because other programs use the CPU too.
 STUCK_SECONDS = 60
 # Seconds for the first connections before other work, which blocks all of them.
 HEAD_START = 0.05

@@ -122,12 +122,12 @@ def engine(
 def _start(snapshot: Snapshot, *, is_stuck: bool) -> Commands:
     units = [unit for name in UNITS if (unit := snapshot.units.declared.get(name))]
     has_failed = snapshot.docker.engine is None and any(unit.failed for unit in units)
-    anew = is_stuck or has_failed
+    must_restart = is_stuck or has_failed
     if masked := _masked(snapshot):
         yield run("systemctl", "unmask", *masked)
         # A mask until the next boot is another link.
         yield run("systemctl", "unmask", "--runtime", *masked)
-    if anew:
+    if must_restart:
         yield enable(ENGINE)
         yield from restart_engine()
     else:

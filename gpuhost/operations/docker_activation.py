@@ -64,7 +64,7 @@ def record(merged: keys.Merge) -> str:
 
 
 def restart_engine() -> Commands:
-    """Start the engine anew; if it does not start, the reason is the command's error."""
+    """Restart the engine; if it does not start, the reason is the command's error."""
     yield script(RESTART, seconds=RESTART_SECONDS // 2)
 
 

@@ -22,14 +22,20 @@ from gpuhost.plans.apt_archives import optional_archives, put_aside
 from gpuhost.plans.docker import restart_stops
 from gpuhost.plans.toolkit import circumstances, reason_not_needed, specification_path
 from gpuhost.plans.toolkit_packages import repository
-from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
+from gpuhost.remote.apt import (
+    CHANGE_HELD,
+    INSTALL_SECONDS,
+    LOCK_TIMEOUT_S,
+    apt_install,
+    apt_remove,
+    apt_update,
+)
 from gpuhost.remote.commands import run, script
 from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, REFRESH_UNIT, RUNTIME
 
-INSTALL_SECONDS = 1800
 # Includes the pull of an image of several gigabytes.
 PROOF_SECONDS = 1900
 

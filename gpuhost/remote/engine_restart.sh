@@ -1,4 +1,4 @@
-# Start the engine anew. If it does not start, or does not answer, the reason is the error output.
+# Restart the engine. If it does not start, or does not answer, the reason is the error output.
 # shellcheck shell=sh
 set -u
 began=$(date +%s)

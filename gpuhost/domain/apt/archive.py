@@ -187,7 +187,7 @@ class OwnArchives:
             return False
         if known.origin in ORIGINS[id]:
             return known.label in ("", *LABELS[id])
-        # A mirror that is published anew has an Origin of its own, and may keep the Label.
+        # A mirror that signs its own Release files has its own Origin, and may keep the Label.
         if known.origin and known.label not in LABELS[id]:
             return False
         if entry.signed_by and names_key_of(id, entry.signed_by, self._distribution.keyrings):

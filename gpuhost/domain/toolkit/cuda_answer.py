@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -28,7 +27,6 @@ RESULTS = {
 }
 NO_DEVICE, STUB, NOT_READY, MISMATCH, COMPAT = 100, 34, 802, 803, 804
 UVM, CONTROL = "/dev/nvidia-uvm", "/dev/nvidiactl"
-LIBRARY_VERSION = re.compile(r"libcuda\.so\.(\d{3,4}(?:\.\d+){1,2})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -64,12 +62,6 @@ class CudaAnswer:
     def starts(self) -> bool:
         """CUDA has at least one device to use."""
         return not (self.failure or self.load or self.result) and self.count > 0
-
-    @property
-    def library_version(self) -> str:
-        """Of the driver that the library is from; "": its file does not say it."""
-        match = LIBRARY_VERSION.search(self.library)
-        return match[1] if match else ""
 
     @property
     def words(self) -> str:
