@@ -102,12 +102,13 @@ def engine(
         return
     if stops := stopped(snapshot, settings):
         tell("docker", f"stops {', '.join(stops)}")
+    added = None
     if finding_of("docker.repository", snapshot, settings).status is Status.FAIL:
-        repo = repository(settings, snapshot.system)
-        yield from apt_repositories.add(repo, snapshot, key_file, adopt=adopt)
+        added = repository(settings, snapshot.system)
+        yield from apt_repositories.add(added, snapshot, key_file, adopt=adopt)
     if missing:
         # Before anything stops: the archive may be out of reach.
-        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
+        yield apt_update(optional_archives(snapshot, added), lock_timeout_s=lock_timeout_s)
     yield from stop_engines(to_stop(snapshot))
     if replaced := replaced_packages(snapshot, settings):
         tell("docker", f"replaces {' '.join(replaced)}")

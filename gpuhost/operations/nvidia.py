@@ -156,7 +156,7 @@ def _install(
         yield put(NO_LEGACY_CHECK, NO_LEGACY_CHECK_TEXT)
         yield run("debconf-set-selections", NO_LEGACY_CHECK)
     yield put_record(replace(snapshot.nvidia.record, packages=packages.packages))
-    yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
+    yield apt_update(optional_archives(snapshot, plan.repository), lock_timeout_s=lock_timeout_s)
     options = (CHANGE_HELD, "--allow-downgrades") if plan.replaces else (CHANGE_HELD,)
     # The pin first: it decides the versions of the others.
     for names in ([packages.pin] if packages.pin else [], [*packages.headers, *packages.packages]):

@@ -99,11 +99,12 @@ def packages(
     if not (wrong & PACKAGE_CHECKS or is_broken):
         host.noop("the toolkit is as declared")
         return
+    added = None
     if "toolkit.repository" in wrong:
-        repo = repository(settings, snapshot.system.architecture)
-        yield from apt_repositories.add(repo, snapshot, key_file, adopt=adopt)
+        added = repository(settings, snapshot.system.architecture)
+        yield from apt_repositories.add(added, snapshot, key_file, adopt=adopt)
     if "toolkit.packages" in wrong:
-        yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)
+        yield apt_update(optional_archives(snapshot, added), lock_timeout_s=lock_timeout_s)
         yield script(
             "toolkit_packages.sh",
             lock_timeout_s,

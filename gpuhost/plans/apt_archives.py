@@ -23,16 +23,19 @@ def distribution_archives(snapshot: Snapshot) -> OwnArchives:
     return own_archives(sources.files, sources.distribution, known)
 
 
-def optional_archives(snapshot: Snapshot) -> tuple[str, ...]:
+def optional_archives(snapshot: Snapshot, added: Repository | None = None) -> tuple[str, ...]:
     """URIs of sources that are neither the distribution's own nor gpuhost's, as apt's errors have
-    them: without one of these an installation may succeed."""
+    them: without one of these an installation may succeed.
+
+    + added: a repository that gpuhost has added since the reading
+    """
     try:
         files, architecture = snapshot.apt.sources.files, snapshot.system.architecture
         own = distribution_archives(snapshot)
     except NotRead:
         return ()
     ours = {file.path for file in files if file.content.startswith(OURS)}
-    needed: set[str] = set()
+    needed = {_in_errors(added.uri)} if added else set()
     others: set[str] = set()
     for definition in definitions(files):
         is_needed = definition.path in ours or own.recognises(definition.entry)

@@ -143,3 +143,14 @@ def test_sources_without_which_an_installation_goes_on() -> None:
         "https://nvidia.github.io/nvidia-docker/debian10/amd64",
         "file:/srv/packages",
     }
+
+
+def test_an_installation_needs_the_repository_that_was_added_for_it() -> None:
+    """It was another's definition of the same archive when the host was read."""
+    uri = "https://files.example.invalid/docker"
+    text = f"deb {uri} bookworm stable\ndeb https://other.example.invalid/x bookworm main\n"
+    snapshot = snapshot_of({"host": "debian bookworm", "files": {"/etc/apt/sources.list": text}})
+    added = Repository("docker", uri, "bookworm", "stable", "amd64", "", "")
+    other = "https://other.example.invalid/x"
+    assert set(optional_archives(snapshot)) == {uri, other}
+    assert set(optional_archives(snapshot, added)) == {other}
