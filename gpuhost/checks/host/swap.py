@@ -21,7 +21,9 @@ def size(snapshot: Snapshot, settings: Settings) -> Verdict:
     actual = format_size(snapshot.swap.total)
     present = present_size(snapshot, settings)
     if planned.size == 0 and present == 0:
-        return ok(actual, evidence=_in_words(snapshot))
+        kubelet = snapshot.engines.refuses_swap
+        reason = f"; {kubelet} does not start where swap is on" if kubelet else ""
+        return ok(actual, evidence=f"{_in_words(snapshot)}{reason}")
     if active and planned.size == present:
         return ok(actual, evidence=_in_words(snapshot))
     return fail(
