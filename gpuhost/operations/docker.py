@@ -13,6 +13,7 @@ from gpuhost.domain.docker import daemon_json as keys
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.docker_activation import (
     activate,
+    prepare_pools,
     record,
     repair,
     restart_engine,
@@ -24,6 +25,7 @@ from gpuhost.operations.refuse import refuse, tell
 from gpuhost.operations.units import may_reload
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
+from gpuhost.plans.docker_addresses import cuts_login_off
 from gpuhost.plans.docker_flags import unit_fault, untried
 from gpuhost.plans.docker_packages import missing_packages, replaced_packages, repository
 from gpuhost.plans.docker_replacing import refusal, stopped, to_stop
@@ -46,6 +48,7 @@ def engine(
     mirror: str = "docker",
     key_fingerprint: str = DOCKER_KEY,
     key_file: str | None = None,
+    address_pools: tuple[str, ...] = (),
     restart: Restart = "idle",
     adopt: bool = False,
     lock_timeout_s: int = LOCK_TIMEOUT_S,
@@ -53,12 +56,13 @@ def engine(
     """
     Install the container engine with compose and buildx, start it, and enable it at boot. Packages
     from another source are replaced only if they hold no containers, or with `adopt`. An engine
-    that runs and does not answer is restarted.
+    that runs and does not answer is restarted. Nothing is started that would cut this login off.
 
     + source: "docker-ce" (Docker's repository), "distro", or "present" (never install)
     + mirror: "docker", a mirror in China by name, or a URL in place of /docker-ce
     + key_fingerprint: the only key that may sign the repository
     + key_file: that key as a file on this machine; None: the host downloads it
+    + address_pools: networks for containers: "10.200.0.0/16#24"; the first start needs them already
     + restart: restart an engine that does not answer: "idle" (if its containers outlive it),
       "always", or "never"
     + adopt: replace an engine that holds containers
@@ -76,6 +80,7 @@ def engine(
         docker_mirror=mirror,
         docker_key_fingerprint=key_fingerprint,
         docker_key_file=key_file,
+        docker_address_pools=tuple(address_pools),
         docker_restart=restart,
         adopt=adopt,
         apt_lock_timeout_s=lock_timeout_s,
@@ -92,6 +97,9 @@ def engine(
     mistake = _is_somebody_elses_mistake(snapshot) or bool(snapshot.docker.config.refused)
     if snapshot.docker.engine is None and mistake:
         refuse("docker", _repair_first(snapshot))
+        return
+    if cut := cuts_login_off(snapshot, settings):
+        refuse("docker", cut)
         return
     missing = missing_packages(snapshot, settings)
     is_stuck = snapshot.docker.is_stuck and not missing
@@ -115,6 +123,8 @@ def engine(
         yield apt_remove(replaced, lock_timeout_s=lock_timeout_s)
     if snapshot.docker.engine is None:
         yield from repair(snapshot)
+    if not any(unit.loaded for unit in (snapshot.docker.service, snapshot.docker.socket)):
+        yield from prepare_pools(snapshot, settings)
     if missing:
         yield apt_install(missing, lock_timeout_s=lock_timeout_s)
     yield from _start(snapshot, is_stuck=is_stuck)

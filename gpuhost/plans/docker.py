@@ -39,10 +39,7 @@ def declared_keys(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, An
     if settings.docker_registry_mirrors:
         keys["registry-mirrors"] = list(settings.docker_registry_mirrors)
     if settings.docker_address_pools:
-        keys["default-address-pools"] = [
-            {"base": base, "size": int(size or base.rpartition("/")[2])}
-            for base, _, size in (pool.partition("#") for pool in settings.docker_address_pools)
-        ]
+        keys["default-address-pools"] = declared_pools(settings)
     if settings.docker_data_root:
         keys["data-root"] = settings.docker_data_root
     if settings.docker_cgroup_driver:
@@ -52,6 +49,13 @@ def declared_keys(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, An
     if gpu:
         keys["runtimes.nvidia"] = NVIDIA_RUNTIME
     return keys
+
+
+def declared_pools(settings: Settings) -> list[dict[str, Any]]:
+    return [
+        {"base": base, "size": int(size or base.rpartition("/")[2])}
+        for base, _, size in (pool.partition("#") for pool in settings.docker_address_pools)
+    ]
 
 
 def keys_for(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:

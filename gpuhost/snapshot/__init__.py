@@ -28,6 +28,7 @@ from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
 from gpuhost.snapshot.kernels import Kernels
 from gpuhost.snapshot.live import LiveContainers
+from gpuhost.snapshot.local_networks import LocalNetworks
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.mounts import Mounts
 from gpuhost.snapshot.networks import Networks
@@ -94,6 +95,7 @@ class Snapshot:
     containers = part(Containers.read)
     cards_inside = part(CardsInside.read)
     networks = part(Networks.read)
+    local_networks = part(LocalNetworks.read)
     toolkit = part(Toolkit.read)
     firewall = part(Firewall.read)
     apt = part(Apt.read)

@@ -27,7 +27,8 @@ exec dockerd --validate $argv
 """
 # dockerd follows links in its data-root, and `docker info` says where they lead.
 DATA_ROOT = rf"""
-root=$(sed -n 's|.*"data-root"[[:space:]]*:[[:space:]]*"\(/[^"\]*\)".*|\1|p' {DAEMON_JSON} 2>/dev/null)
+key='"data-root"[[:space:]]*:[[:space:]]*'
+root=$(sed -n "s|.*$key\"\(/[^\"\\]*\)\".*|\1|p" {DAEMON_JSON} 2>/dev/null)
 [ ! "$root" ] || exec readlink -m -- "$root"
 """
 NO_VALIDATE = "unknown flag: --validate"  # Docker before 23.0

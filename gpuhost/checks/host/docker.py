@@ -8,6 +8,7 @@ from gpuhost.checks.repository import repository_verdict
 from gpuhost.checks.unreachable import DOCKER, fix_for
 from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.sizes import GB, format_size
+from gpuhost.plans.docker_addresses import cuts_login_off
 from gpuhost.plans.docker_packages import (
     MIN_COMPOSE,
     conflicting_packages,
@@ -39,6 +40,8 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 def _install_fix(snapshot: Snapshot, settings: Settings) -> str:
     """How to get the packages: some networks cannot reach Docker's archive."""
+    if cut := cuts_login_off(snapshot, settings):
+        return cut
     if settings.docker_source != "docker-ce":
         return AGAIN
     try:

@@ -1,0 +1,67 @@
+"""The networks that the host reaches without a gateway, its name servers, and who is logged in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from gpuhost.snapshot.netfilter import ROUTES
+from gpuhost.snapshot.probes import Probes
+from gpuhost.snapshot.request import Request
+
+# The second has the servers where the first names only systemd-resolved.
+RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+NAME_SERVER = re.compile(r"^\s*nameserver\s+(\d{1,3}(?:\.\d{1,3}){3})\s*$", re.MULTILINE)
+NOWHERE = "00000000"
+HEX = re.compile(r"[0-9A-Fa-f]{8}")
+REQUEST = Request(files=(ROUTES, *RESOLVERS))
+
+
+@dataclass(frozen=True)
+class LocalNetworks:
+    """All of IPv4.
+
+    + links: networks without a gateway, by interface; empty: the kernel's table was not read
+    + name_servers: not those on the host itself
+    + login: where this login comes from; None: not over SSH, or over IPv6
+    """
+
+    links: tuple[tuple[str, IPv4Network], ...]
+    name_servers: tuple[IPv4Address, ...]
+    login: IPv4Address | None
+
+    @classmethod
+    def read(cls, probes: Probes) -> LocalNetworks:
+        servers = {
+            address
+            for path in RESOLVERS
+            for text in NAME_SERVER.findall(probes.file(path) or "")
+            if (address := _address(text)) and not address.is_loopback
+        }
+        client = probes.get("ssh_connection").out.split()[:1]
+        return cls(
+            tuple(_links(probes.file(ROUTES) or "")),
+            tuple(sorted(servers)),
+            _address(client[0]) if client else None,
+        )
+
+
+def _links(table: str) -> Iterator[tuple[str, IPv4Network]]:
+    """Interface, destination, gateway, …, mask as the eighth; numbers in the machine's order."""
+    for line in table.splitlines()[1:]:
+        words = line.split()
+        if len(words) < 8 or not all(HEX.fullmatch(words[n]) for n in (1, 2, 7)):
+            continue
+        if words[2] != NOWHERE or words[7] == NOWHERE:
+            continue
+        number, mask = (int.from_bytes(bytes.fromhex(words[n]), "little") for n in (1, 7))
+        yield words[0], IPv4Network((number, mask.bit_count()), strict=False)
+
+
+def _address(text: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        return None
