@@ -41,6 +41,7 @@ CHECKS = [
     "docker.network",
     "docker.packages",
     "docker.repository",
+    "docker.storage",
     "docker.swap_accounting",
     "drift.account",
     "drift.checkout",

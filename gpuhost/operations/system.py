@@ -12,7 +12,7 @@ from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
 from gpuhost.operations.units import may_reload
 from gpuhost.plans.apt_archives import optional_archives
-from gpuhost.plans.system import UPDATES_FILE, updates_text
+from gpuhost.plans.system import ORIGINS_FIX, UPDATES_FILE, no_security_origin, updates_text
 from gpuhost.remote.apt import (
     INSTALL_SECONDS,
     LOCK_TIMEOUT_S,
@@ -184,10 +184,9 @@ def security_updates(
     file = snapshot.paths.get(UPDATES_FILE)
     is_written = file is not None and file.sha256 == sha256(updates_text().encode()).hexdigest()
     if is_written and snapshot.updates.installed and not snapshot.updates.stopped_timers:
-        refuse(
-            "system",
-            f"another file overrides {UPDATES_FILE}: grep -r Unattended /etc/apt/apt.conf.d",
-        )
+        other = f"another file overrides {UPDATES_FILE}: grep -r Unattended /etc/apt/apt.conf.d"
+        without = no_security_origin(snapshot)
+        refuse("system", f"{without}: {ORIGINS_FIX}" if without else other)
         return
     masked = [name for name in TIMERS if name in snapshot.units.masked]
     if masked and not may_reload("system", snapshot, adopt=adopt):

@@ -39,11 +39,12 @@ from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.ports import Ports
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.proxy import ClientProxy
+from gpuhost.snapshot.reboot import Reboot
 from gpuhost.snapshot.secure_boot import SecureBoot
 from gpuhost.snapshot.ssh import Ssh
 from gpuhost.snapshot.swap import Swap
 from gpuhost.snapshot.sysctl import Sysctl
-from gpuhost.snapshot.system import Clock, Hostname, Reboot, System
+from gpuhost.snapshot.system import Clock, Hostname, System
 from gpuhost.snapshot.toolkit import Toolkit
 from gpuhost.snapshot.units import Units
 from gpuhost.snapshot.watched import Watched

@@ -8,11 +8,18 @@ from shlex import quote
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.kernel import Maker, maker
-from gpuhost.plans.system import BLOCKED, UPDATES_FILE, updates_text
+from gpuhost.plans.system import (
+    BLOCKED,
+    ORIGINS_FIX,
+    UPDATES_FILE,
+    no_security_origin,
+    updates_text,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.packages import installed_packages
-from gpuhost.snapshot.system import REBOOT_REQUIRED, System
+from gpuhost.snapshot.reboot import REBOOT_REQUIRED
+from gpuhost.snapshot.system import System
 
 # Ubuntu's releases between two with long-term support have updates for nine months.
 SUPPORTED = {
@@ -133,8 +140,18 @@ def clock(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail("synchronised", "no time service runs", fix="run the deploy again")
 
 
-@check("system.reboot", "No installed update waits for a reboot.")
+@check(
+    "system.reboot",
+    "No installed update waits for a reboot, and the running kernel still has its modules.",
+)
 def reboot(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if kernel := snapshot.reboot.without_modules:
+        return fail(
+            "the modules of the running kernel",
+            f"needed: {kernel} runs, and its modules are no longer on disk",
+            evidence="what is not loaded yet cannot be loaded: iptables, overlay, bridges, nvidia",
+            fix="reboot",
+        )
     marked = snapshot.paths.get(REBOOT_REQUIRED)
     if not marked:
         return ok("not needed")
@@ -178,9 +195,11 @@ def updates(snapshot: Snapshot, settings: Settings) -> Verdict:
             )
         return skip("system_security_updates is False")
     missing = _missing(snapshot)
-    if not missing:
-        return ok("on", expected=expected)
-    return fail(expected, "; ".join(missing), fix="run the deploy again")
+    if missing:
+        return fail(expected, "; ".join(missing), fix="run the deploy again")
+    if without := no_security_origin(snapshot):
+        return fail(expected, f"none is installed: {without}", fix=ORIGINS_FIX)
+    return ok("on", expected=expected)
 
 
 def _missing(snapshot: Snapshot) -> list[str]:
