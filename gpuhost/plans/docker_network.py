@@ -7,6 +7,7 @@ import re
 from gpuhost.plans.docker_flags import switch
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
+from gpuhost.snapshot.networks import DEFAULT_BRIDGE
 from gpuhost.snapshot.sysctl import FORWARDING, Assignment
 
 MASQUERADING = re.compile(r"-j (MASQUERADE|SNAT)\b|\b(masquerade|snat)\b")
@@ -52,3 +53,13 @@ def bridgeless(snapshot: Snapshot) -> str:
         return str(flags[-1])
     values = snapshot.docker.config.values or {}
     return f'"bridge": "none" in {DAEMON_JSON}' if values.get("bridge") == "none" else ""
+
+
+def addressless(snapshot: Snapshot) -> str:
+    """The default bridge, if something has taken its address away; "": it has one, there is none,
+    or that is not known.
+    """
+    addressed = snapshot.local_networks.addressed
+    names = snapshot.probes.output("interfaces").split()
+    is_lost = addressed and DEFAULT_BRIDGE in names and DEFAULT_BRIDGE not in addressed
+    return DEFAULT_BRIDGE if is_lost else ""

@@ -14,6 +14,8 @@ from gpuhost.snapshot.request import Request
 # The second has the servers where the first names only systemd-resolved.
 RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 NAME_SERVER = re.compile(r"^\s*nameserver\s+(\d{1,3}(?:\.\d{1,3}){3})\s*$", re.MULTILINE)
+# Of `ip -o address show`.
+ADDRESSED = re.compile(r"^\d+: ([^\s@]+)\S* +inet ", re.MULTILINE)
 NOWHERE = "00000000"
 HEX = re.compile(r"[0-9A-Fa-f]{8}")
 REQUEST = Request(files=(ROUTES, *RESOLVERS))
@@ -24,11 +26,13 @@ class LocalNetworks:
     """All of IPv4.
 
     + links: networks without a gateway, by interface; empty: the kernel's table was not read
+    + addressed: interfaces with an address; empty: not read
     + name_servers: not those on the host itself
     + login: where this login comes from; None: not over SSH, or over IPv6
     """
 
     links: tuple[tuple[str, IPv4Network], ...]
+    addressed: frozenset[str]
     name_servers: tuple[IPv4Address, ...]
     login: IPv4Address | None
 
@@ -43,6 +47,7 @@ class LocalNetworks:
         client = probes.get("ssh_connection").out.split()[:1]
         return cls(
             tuple(_links(probes.file(ROUTES) or "")),
+            frozenset(ADDRESSED.findall(probes.get("addresses").out)),
             tuple(sorted(servers)),
             _address(client[0]) if client else None,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, later, ok, warn
 from gpuhost.checks.registry import check
 from gpuhost.plans.docker_network import (
+    addressless,
     bridgeless,
     is_forwarding_at_boot,
     not_forwarding,
@@ -30,6 +31,14 @@ def network(snapshot: Snapshot, settings: Settings) -> Verdict:
             "containers reach no other machine: the engine makes no rules, and none masquerades",
             evidence=source,
             fix=f"remove {source}, {_after(source)}; to limit published ports, use firewall_allow",
+        )
+    if bridge := addressless(snapshot):
+        return fail(
+            "containers' bridge has an address",
+            f"containers have no network: {bridge} has lost its address",
+            evidence="systemd-networkd and NetworkManager take it, if they manage it",
+            fix="networkctl; nmcli device: let them leave docker0, br-* and veth* unmanaged, then "
+            "systemctl restart docker",
         )
     if source := bridgeless(snapshot):
         built = warn(
