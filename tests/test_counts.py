@@ -23,6 +23,7 @@ CHECKS = [
     "apt.fresh",
     "apt.mirror",
     "apt.readable",
+    "apt.release",
     "apt.sources",
     "build.apt_cache",
     "disk.free",

@@ -29,6 +29,8 @@ TEGRA = "/etc/nv_tegra_release"
 # NVIDIA's own systems: Ubuntu with their kernel and drivers. The file has a serial number too.
 DGX = "/etc/dgx-release"
 DGX_LINES = "^DGX_(PRETTY_NAME|SWBUILD_VERSION|OTA_VERSION)="
+# A virtual machine without ACPI, as qemu and Firecracker make them, has a device tree too.
+VIRTUAL = ("linux,dummy-virt",)
 BOARD_MODEL, BOARD_COMPATIBLE = "/proc/device-tree/model", "/proc/device-tree/compatible"
 # adjtimex(2), by its number: the kernel's own value, in microseconds. timedatectl would start a
 # service to get it; python3 costs four times as much as perl, which is essential on Debian.
@@ -180,13 +182,13 @@ class Hostname:
 
 
 def _board(probes: Probes) -> str:
-    """Only single-board computers have a device tree."""
+    """Of machines, only single-board computers have a device tree."""
     model = (probes.file(BOARD_MODEL) or "").replace("\0", " ").strip()
     compatible = probes.file(BOARD_COMPATIBLE) or ""
     tegra = probes.file(TEGRA) is not None or "tegra" in compatible
     if tegra:
         return f"NVIDIA Jetson ({model})" if model else "NVIDIA Jetson"
-    return model
+    return "" if model in VIRTUAL else model
 
 
 def _seconds(text: str) -> int:
