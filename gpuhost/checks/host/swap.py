@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.sizes import format_size
 from gpuhost.plans.swap import overriding, plan, present_size
@@ -34,12 +34,24 @@ def size(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
-@check("swap.boot", "The swap file is in /etc/fstab, so that it is active after a reboot.")
+@check(
+    "swap.boot",
+    "The swap file is in /etc/fstab, so that it is active after a reboot, and a boot waits for no "
+    "other area that does not exist.",
+)
 def boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     planned = plan(snapshot, settings)
     if planned.refusal:
         return skip(planned.refusal)
     listed = snapshot.swap.in_fstab(settings.swap_path)
+    if listed == bool(planned.size) and snapshot.swap.lost:
+        lost = ", ".join(snapshot.swap.lost)
+        return warn(
+            "every swap area of /etc/fstab exists",
+            f"no disk is {lost}: each boot waits for it, 90 s by default",
+            fix="swapon --show and blkid tell which there are: correct the line in /etc/fstab, or "
+            "remove it",
+        )
     if listed == bool(planned.size):
         return ok("in /etc/fstab" if listed else "no swap file, no line in /etc/fstab")
     return fail(
