@@ -14,6 +14,8 @@ from gpuhost.snapshot.units import read_units
 PERIODIC = "APT::Periodic"
 BLACKLIST = "Unattended-Upgrade::Package-Blacklist"
 ALLOWED, PATTERNS = "Unattended-Upgrade::Allowed-Origins", "Unattended-Upgrade::Origins-Pattern"
+# It always has a value: an older reading has none, and says nothing about origins.
+ALWAYS = "Dir::Etc::main"
 TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
 # Of grep; older recordings are of ps.
 PROCESS = re.compile(r"(?:/proc/)? *(\d+)(?:/comm:| )(.*)", re.ASCII)
@@ -40,9 +42,9 @@ REQUEST = Request(
             absent=Probe(1),
             at_once=True,
         ),
-        ProbeCommand("apt_config", f"apt-config dump --no-empty {PERIODIC} {BLACKLIST}"),
         ProbeCommand(
-            "update_origins", f"apt-config dump --no-empty {ALLOWED} {PATTERNS}", absent=None
+            "apt_config",
+            f"apt-config dump --no-empty {PERIODIC} {BLACKLIST} {ALLOWED} {PATTERNS} {ALWAYS}",
         ),
     ),
 )
@@ -104,8 +106,7 @@ class Updates:
         values = list(_apt_config(probes.output("apt_config")))
         periodic = {key: value for key, value in values if value not in ("", "0")}
         units = read_units(probes)
-        is_read = "update_origins" in probes and probes.get("update_origins").rc == 0
-        origins = list(_apt_config(probes.get("update_origins").out)) if is_read else []
+        is_read = any(key == ALWAYS for key, _ in values)
         return cls(
             installed="unattended-upgrades" in installed_packages(probes),
             lists=f"{PERIODIC}::Update-Package-Lists" in periodic,
@@ -114,8 +115,8 @@ class Updates:
             stopped_timers=tuple(
                 name for name in TIMERS if name not in units or not units[name].active
             ),
-            allowed=_listed(origins, ALLOWED) if is_read else None,
-            patterns=_listed(origins, PATTERNS) if is_read else None,
+            allowed=_listed(values, ALLOWED) if is_read else None,
+            patterns=_listed(values, PATTERNS) if is_read else None,
         )
 
 
