@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from gpuhost.plans.docker_flags import switch
 from gpuhost.snapshot import Snapshot
@@ -10,6 +11,7 @@ from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.networks import DEFAULT_BRIDGE
 from gpuhost.snapshot.sysctl import FORWARDING, Assignment
 
+DEFAULT_MTU = 1500
 MASQUERADING = re.compile(r"-j (MASQUERADE|SNAT)\b|\b(masquerade|snat)\b")
 
 
@@ -63,3 +65,22 @@ def addressless(snapshot: Snapshot) -> str:
     names = snapshot.probes.output("interfaces").split()
     is_lost = addressed and DEFAULT_BRIDGE in names and DEFAULT_BRIDGE not in addressed
     return DEFAULT_BRIDGE if is_lost else ""
+
+
+@dataclass(frozen=True)
+class TooLarge:
+    """Packets of containers that do not fit into the host's own interface."""
+
+    mtu: int
+    interface: str
+    fits: int
+
+
+def too_large(snapshot: Snapshot) -> TooLarge | None:
+    """dockerd takes 1500 whatever the host has, as in a network inside another one (moby#22028)."""
+    local = snapshot.local_networks
+    interface, fits = local.way_out, local.mtu.get(local.way_out or "", 0)
+    flag = snapshot.docker_unit.value("mtu")
+    value = str((snapshot.docker.config.values or {}).get("mtu", flag))
+    mtu = int(value) if re.fullmatch(r"[1-9]\d{0,5}", value, re.ASCII) else DEFAULT_MTU
+    return TooLarge(mtu, interface, fits) if interface and 0 < fits < mtu else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from gpuhost.snapshot.netfilter import ROUTES
-from gpuhost.snapshot.probes import Probes
-from gpuhost.snapshot.request import Request
+from gpuhost.snapshot.netfilter import ROUTES, default_interface
+from gpuhost.snapshot.probes import Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
 
 # The second has the servers where the first names only systemd-resolved.
 RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
@@ -17,8 +17,14 @@ NAME_SERVER = re.compile(r"^\s*nameserver\s+(\d{1,3}(?:\.\d{1,3}){3})\s*$", re.M
 # Of `ip -o address show`.
 ADDRESSED = re.compile(r"^\d+: ([^\s@]+)\S* +inet ", re.MULTILINE)
 NOWHERE = "00000000"
+MTU = re.compile(r"^/sys/class/net/([^/\s]+)/mtu:(\d{1,7})$", re.MULTILINE | re.ASCII)
 HEX = re.compile(r"[0-9A-Fa-f]{8}")
-REQUEST = Request(files=(ROUTES, *RESOLVERS))
+REQUEST = Request(
+    files=(ROUTES, *RESOLVERS),
+    probes=(
+        ProbeCommand("mtu", "grep -sH '' /sys/class/net/*/mtu", absent=Probe(1), at_once=True),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -28,12 +34,16 @@ class LocalNetworks:
     + links: networks without a gateway, by interface; empty: the kernel's table was not read
     + addressed: interfaces with an address; empty: not read
     + name_servers: not those on the host itself
+    + way_out: the interface of the default route; None: not known
+    + mtu: of each interface
     + login: where this login comes from; None: not over SSH, or over IPv6
     """
 
     links: tuple[tuple[str, IPv4Network], ...]
     addressed: frozenset[str]
     name_servers: tuple[IPv4Address, ...]
+    way_out: str | None
+    mtu: Mapping[str, int]
     login: IPv4Address | None
 
     @classmethod
@@ -49,8 +59,14 @@ class LocalNetworks:
             tuple(_links(probes.file(ROUTES) or "")),
             frozenset(ADDRESSED.findall(probes.get("addresses").out)),
             tuple(sorted(servers)),
+            default_interface(probes.file(ROUTES) or ""),
+            {name: int(size) for name, size in MTU.findall(_mtu(probes))},
             _address(client[0]) if client else None,
         )
+
+
+def _mtu(probes: Probes) -> str:
+    return probes.get("mtu").out if "mtu" in probes else ""
 
 
 def _links(table: str) -> Iterator[tuple[str, IPv4Network]]:

@@ -9,6 +9,7 @@ from gpuhost.plans.docker_network import (
     bridgeless,
     is_forwarding_at_boot,
     not_forwarding,
+    too_large,
     unforwarded,
     unmasqueraded,
 )
@@ -46,6 +47,14 @@ def network(snapshot: Snapshot, settings: Settings) -> Verdict:
             "images are built without a network",
             evidence=source,
             fix=f"remove {source}, {_after(source)}",
+        )
+    elif packet := too_large(snapshot):
+        built = warn(
+            f"packets that fit into {packet.interface}: {packet.fits} bytes",
+            f"containers send {packet.mtu} bytes: some of their connections can hang",
+            fix=f'"mtu": {packet.fits} in {DAEMON_JSON}, and for the networks of Compose '
+            '"default-network-opts": {"bridge": {"com.docker.network.driver.mtu": '
+            f'"{packet.fits}"}}}}; systemctl restart docker',
         )
     else:
         built = ok(EXPECTED)
