@@ -123,7 +123,7 @@ def _is_dockers_masquerade(rule: str, bridges: tuple[str, ...]) -> bool:
     """Of a bridge's network, or of a container that reaches its own published port."""
     if any(DOCKERS_OWN.fullmatch(name) or name in bridges for name in OUT.findall(rule)):
         return True
-    ends = re.match(r"-s (\S+/32) -d (\S+/32) ", rule)
+    ends = re.match(r"-s (\S+) -d (\S+) ", rule)
     return bool(ends and ends[1] == ends[2])
 
 
