@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -100,6 +103,17 @@ def test_any_other_change_ends_the_reading_for_everybody(run: Run, by_others: bo
     else:
         run.change("swap.file")
     assert run.read(despite=("toolkit.proof",)) == 2
+
+
+def test_whose_changes_are_nothing_to_an_operation_are_operations() -> None:
+    directory = Path(reading.__file__).parent
+    written = "".join(file.read_text(encoding="utf-8") for file in directory.glob("*.py"))
+    names = re.findall(r'"([\w.]+)"', "".join(re.findall(r"despite=\[[^]]*\]", written)))
+    assert len(names) >= 5
+    for name in names:
+        noun, _, function = name.partition(".")
+        made = getattr(import_module(f"gpuhost.operations.{noun}"), function)
+        assert hasattr(made, "_inner"), name
 
 
 def test_an_operation_reads_again_what_it_has_changed_itself(run: Run) -> None:
