@@ -31,21 +31,18 @@ explain_removals() {
 # Words of apt's errors: each names the URI of its source, or concerns them all.
 errors() { grep '^E: ' | grep -v 'Some index files failed to download'; }
 
-# Whether this run has read the lists, and neither they nor sources and settings have changed since.
-lists_are_new() {
-    [ "$(cat "$stamp" 2>/dev/null)" = "$RUN" ] \
-        && ! find /etc/apt /var/lib/apt/lists -newer "$stamp" 2>&1 | grep -q .
-}
+# This run, and all that decides what apt knows: not only times, a clock may be put right meanwhile.
+state() { echo "$RUN" && find /etc/apt /var/lib/apt/lists -printf '%p %i %s %T@\n' 2>&1 || true; }
 
 update() {
     stamp=/run/gpuhost-apt-lists
-    if lists_are_new; then exit 0; fi
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$(state)" ]; then exit 0; fi
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
     status=0
     "$@" </dev/null >"$log" 2>&1 || status=$?
     if [ "$status" = 0 ]; then
-        echo "$RUN" >"$stamp"
+        state >"$stamp"
         exit 0
     fi
     failed=$(errors <"$log") || failed=

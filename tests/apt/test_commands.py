@@ -166,18 +166,20 @@ def test_a_run_reads_unchanged_lists_once(tmp_path: Path) -> None:
     assert updates(tmp_path) == 1
 
 
+@pytest.mark.parametrize("hours", [-1, 0, 1])
 @pytest.mark.parametrize(
     "changed",
     ["etc/apt/sources.list", "etc/apt/keyrings/new.asc", "var/lib/apt/lists/of_another_update"],
 )
-def test_it_reads_them_again_after_a_change(tmp_path: Path, changed: str) -> None:
-    outcome(tmp_path, UPDATE, "")
+def test_it_reads_them_again_after_a_change(tmp_path: Path, changed: str, hours: int) -> None:
+    """+ hours: by which the host's clock was put forward in between"""
     file = tmp_path / changed
-    file.parent.mkdir(exist_ok=True)
-    file.write_text("")
-    # Later than the update, however coarse the clock of the file system is.
-    after = (tmp_path / "run/gpuhost-apt-lists").stat().st_mtime_ns + 10_000_000
-    os.utime(file, ns=(after, after))
+    file.parent.mkdir(parents=True)
+    file.write_text("before")
+    outcome(tmp_path, UPDATE, "")
+    file.write_text("now")
+    then = file.stat().st_mtime + hours * 3600
+    os.utime(file, (then, then))
     outcome(tmp_path, UPDATE, "")
     assert updates(tmp_path) == 2
 
