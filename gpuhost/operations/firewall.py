@@ -69,7 +69,7 @@ def rules(
         apt_lock_timeout_s=lock_timeout_s,
     )
     if present:
-        yield from _close(read(settings), settings)
+        yield from _close(read(settings, despite=["toolkit.proof"]), settings)
     else:
         yield from _remove(read(settings), settings)
 

@@ -60,7 +60,7 @@ def layout(
     """
     declared = {card: dict(counts) for card, counts in (mig or {}).items()} if present else {}
     settings = Settings(gpu=gpu, nvidia_mig=declared, adopt=adopt)
-    snapshot = read(settings)
+    snapshot = read(settings, despite=["nvidia_upkeep.persistence"])
     finding = finding_of("nvidia.mig", snapshot, settings)
     if finding.status is not Status.FAIL and not _remembers(snapshot, settings):
         host.noop(f"MIG: {finding.actual}")

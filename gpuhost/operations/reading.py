@@ -1,14 +1,15 @@
 """One reading of each host, shared by all operations of a run.
 
 pyinfra does not cache facts. A reading is valid for a minute, until an operation of anybody
-changes the host: a run that changes nothing reads each host once.
+changes the host: a run that changes nothing reads each host once. An operation may name others
+whose changes are nothing to it: a reading from before them will do.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator
+from dataclasses import dataclass, field
 from functools import cache, wraps
 from typing import ParamSpec
 from weakref import WeakKeyDictionary
@@ -45,15 +46,17 @@ class _Reading:
     changes: int
     request: Request
     snapshot: Snapshot
+    changed_by: set[str] = field(default_factory=set)
 
 
 _readings: WeakKeyDictionary[Host, _Reading] = WeakKeyDictionary()
 
 
-def read(settings: Settings) -> Snapshot:
+def read(settings: Settings, *, despite: Collection[str] = ()) -> Snapshot:
     """This host as it is now; the last reading, if nothing has changed since.
 
     + settings: they name the paths to read
+    + despite: operations that change nothing by which the caller decides
     """
     # An operation may run without a deploy of gpuhost, and without its config.py.
     protect_controller()
@@ -62,7 +65,7 @@ def read(settings: Settings) -> Snapshot:
     request = request_for(settings) | _default_request()
     last = _readings.get(host)
     changes = _changes(host)
-    if last and _is_valid(last, changes) and last.request.covers(request):
+    if last and _is_valid(last, changes, despite) and last.request.covers(request):
         return last.snapshot
     if last:
         request |= last.request
@@ -82,8 +85,11 @@ def _default_request() -> Request:
     return request_for(Settings())
 
 
-def _is_valid(last: _Reading, changes: int) -> bool:
-    return last.changes == changes and time.monotonic() - last.made < VALID_SECONDS
+def _is_valid(last: _Reading, changes: int, despite: Collection[str]) -> bool:
+    # Operations that are not ours are counted, and nothing more is known of them.
+    known = last.changes + len(last.changed_by) == changes
+    is_new = time.monotonic() - last.made < VALID_SECONDS
+    return known and last.changed_by.issubset(despite) and is_new
 
 
 def _changes(host: Host) -> int:
@@ -92,10 +98,13 @@ def _changes(host: Host) -> int:
     return sum(operation.operation_meta.executed for operation in operations)
 
 
-def forget() -> None:
-    """Discard the reading: the host is about to change."""
-    if executing():
-        _readings.pop(ctx_host.get(), None)
+def forget(key: str = "") -> None:
+    """The host changes: the reading is no longer valid.
+
+    + key: module and function of the operation that changes it; empty: valid for nobody
+    """
+    if executing() and (last := _readings.get(ctx_host.get())):
+        last.changed_by.add(key)
 
 
 def executing() -> bool:
@@ -116,7 +125,7 @@ def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
             for command in function(*args, **kwargs):
                 if executing() and lacks_packages(ctx_state.get(), ctx_host.get(), command):
                     return
-                forget()
+                forget(key)
                 yield command
         except (NotRead, Refused) as reason:
             # An exception would end the run on every host. The check reports `unknown` for it.
