@@ -6,7 +6,9 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.nvidia.display import is_obsolete, why_left_out
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device, slot_of
+from gpuhost.domain.nvidia.refusals import Refusal
 from gpuhost.plans.gpu import cards_on_record, reason_without_driver
+from gpuhost.plans.nvidia_unfit import refusals
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -93,12 +95,19 @@ def count(snapshot: Snapshot, settings: Settings) -> Verdict:
     if answering == expected:
         return ok(str(answering))
     silent = _silent(snapshot)
+    refused = _refused(snapshot)
     lost = expected == recorded and not settings.gpu_count and found < recorded
     return fail(
         f"{expected} cards{', as at the last deploy' if lost else ''}",
         f"{answering} answer, {on_bus} on the bus",
-        evidence=f"not answering: {', '.join(silent)}" if silent else "",
-        fix=_fix_of_count(found, silent=bool(silent), lost=lost),
+        evidence="\n".join(
+            (
+                *([f"not answering: {', '.join(silent)}"] if silent else []),
+                *(f"{one.reason.cause}: {one.text}" for one in refused),
+            )
+        ),
+        fix="; ".join(dict.fromkeys(one.reason.fix for one in refused))
+        or _fix_of_count(found, silent=bool(silent), lost=lost),
     )
 
 
@@ -113,10 +122,20 @@ def _fix_of_count(found: int, *, silent: bool, lost: bool) -> str:
     )
 
 
-def _silent(snapshot: Snapshot) -> list[str]:
+def _silent_devices(snapshot: Snapshot) -> list[PciDevice]:
     """The cards that are on the bus and do not answer."""
     answer = {gpu.slot for gpu in snapshot.nvidia.answering}
-    return [name_of(gpu) for gpu in snapshot.nvidia.gpus if slot_of(gpu.slot) not in answer]
+    return [gpu for gpu in snapshot.nvidia.gpus if slot_of(gpu.slot) not in answer]
+
+
+def _silent(snapshot: Snapshot) -> list[str]:
+    return [name_of(gpu) for gpu in _silent_devices(snapshot)]
+
+
+def _refused(snapshot: Snapshot) -> list[Refusal]:
+    """What the driver says of the cards that do not answer."""
+    slots = {slot_of(gpu.slot)[:-2] for gpu in _silent_devices(snapshot)}
+    return [one for one in refusals(snapshot) if one.card in slots]
 
 
 def reason_not_working(snapshot: Snapshot) -> str:
