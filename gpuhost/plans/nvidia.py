@@ -121,11 +121,11 @@ def reboot_reason(snapshot: Snapshot) -> str:
         return ""
     if kernels.boot.unknown and set(kernels.installed) - kernels.nvidia.keys():
         return ""
-    if blocked_by(snapshot) or unfit_branch(snapshot) or two_drivers(snapshot):
+    if blocked_by(snapshot) or unfit_branch(snapshot):
         return ""
     if snapshot.nvidia.installed and not snapshot.nvidia.works and rival:
         return f"{rival.driver} uses the card"
-    if state is DriverState.LIBRARY_MISMATCH:
+    if state is DriverState.LIBRARY_MISMATCH and not two_drivers(snapshot):
         return "another version of its kernel module is loaded"
     if state is DriverState.MODULE_NOT_LOADED:
         futile = wrong_modules(snapshot) or refusal(snapshot)

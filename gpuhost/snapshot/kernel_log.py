@@ -53,7 +53,7 @@ REQUEST = Request(
         ProbeCommand(
             "kernel_log",
             f"""sh -c 'dmesg --time-format iso | awk "$1"' sh '{CARD_ERRORS}'""",
-            only_if=HAS_NVIDIA_SMI,
+            only_if=f"{HAS_NVIDIA_SMI} || [ -e /proc/driver/nvidia/version ]",
         ),
     )
 )
