@@ -73,6 +73,7 @@ CHECKS = [
     "nvidia.errors",
     "nvidia.fabric_manager",
     "nvidia.hold",
+    "nvidia.licence",
     "nvidia.link",
     "nvidia.memory",
     "nvidia.mig",
