@@ -21,7 +21,7 @@ from gpuhost.operations.docker_activation import (
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
-from gpuhost.operations.units import may_reload
+from gpuhost.operations.units import enable_now, may_reload, start_at_boot
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_flags import unit_fault, untried
@@ -29,7 +29,6 @@ from gpuhost.plans.docker_packages import missing_packages, replaced_packages, r
 from gpuhost.plans.docker_replacing import refusal, stopped, to_stop
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
 from gpuhost.remote.commands import put, run
-from gpuhost.remote.units import enable, enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
@@ -129,10 +128,10 @@ def _start(snapshot: Snapshot, *, is_stuck: bool) -> Commands:
         # A mask until the next boot is another link.
         yield run("systemctl", "unmask", "--runtime", *masked)
     if must_restart:
-        yield enable(ENGINE)
+        yield from start_at_boot(snapshot, ENGINE)
         yield from restart_engine()
     else:
-        yield from enable_now(ENGINE, seconds=120)
+        yield from enable_now(snapshot, ENGINE, seconds=120)
 
 
 def _masked(snapshot: Snapshot) -> list[str]:

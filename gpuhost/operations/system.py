@@ -10,7 +10,7 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import may_reload
+from gpuhost.operations.units import enable_now, may_reload
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.system import UPDATES_FILE, updates_text
 from gpuhost.remote.apt import (
@@ -21,7 +21,6 @@ from gpuhost.remote.apt import (
     wait_for_apt,
 )
 from gpuhost.remote.commands import put, remove, run, script, with_output
-from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot.dpkg import TIMERS
 
@@ -148,7 +147,7 @@ def clock(adopt: bool = False, lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands
         )
     if is_masked:
         yield run("systemctl", "unmask", service)
-    yield from enable_now(service, seconds=60)
+    yield from enable_now(snapshot, service, seconds=60)
     yield with_output(
         script("clock_synchronised.sh", SYNCHRONISE_SECONDS, seconds=SYNCHRONISE_SECONDS + 15)
     )
@@ -203,4 +202,4 @@ def security_updates(
     if snapshot.updates.stopped_timers:
         if masked:
             yield run("systemctl", "unmask", *masked)
-        yield from enable_now(*TIMERS, seconds=60)
+        yield from enable_now(snapshot, *TIMERS, seconds=60)
