@@ -10,6 +10,7 @@ from gpuhost.operations.reading import Commands
 from gpuhost.plans.docker_flags import validation_words
 from gpuhost.plans.engines import ForeignEngine
 from gpuhost.remote.commands import put, run, script
+from gpuhost.remote.units import disable_now
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
 
@@ -76,6 +77,6 @@ def stop_engines(engines: Iterable[ForeignEngine]) -> Commands:
             app = unit.removeprefix(SNAP).removesuffix(".service")
             yield run("snap", "stop", "--disable", app, seconds=STOP_SECONDS)
         elif unit:
-            yield run("systemctl", "disable", "--now", unit, seconds=STOP_SECONDS)
+            yield from disable_now(unit, seconds=STOP_SECONDS)
         elif engine.pids:
             yield script("engine_stop.sh", *engine.pids, seconds=STOP_SECONDS)
