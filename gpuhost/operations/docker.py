@@ -21,7 +21,7 @@ from gpuhost.operations.docker_activation import (
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
-from gpuhost.operations.units import enable_now, may_reload, start_at_boot
+from gpuhost.operations.units import enable_now, refuse_reload, start_at_boot
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_flags import unit_fault, untried
@@ -97,7 +97,7 @@ def engine(
     if is_stuck and not _may_restart(snapshot, settings):
         refuse("docker", _restart_first(snapshot))
         return
-    if _masked(snapshot) and not may_reload("docker", snapshot, adopt=adopt):
+    if _masked(snapshot) and refuse_reload("docker", snapshot, adopt=adopt):
         return
     if stops := stopped(snapshot, settings):
         tell("docker", f"stops {', '.join(stops)}")

@@ -13,7 +13,7 @@ from gpuhost.checks.registry import finding_of
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import enable_now, is_refused, remove_units, write_files
+from gpuhost.operations.units import enable_now, refuse_files, remove_units, write_files
 from gpuhost.plans.drift import (
     ACCOUNT,
     HOME,
@@ -91,7 +91,7 @@ def timer(
     if not wrong and not secrets:
         host.noop(f"the nightly drift check is as declared; its key: {KEY}.pub")
         return
-    if is_refused("drift", snapshot, wrong_files(snapshot, settings), adopt=adopt):
+    if refuse_files("drift", snapshot, wrong_files(snapshot, settings), adopt=adopt):
         return
     if "drift.account" in wrong:
         yield script("drift_account.sh", ACCOUNT, HOME, KEY, seconds=60)

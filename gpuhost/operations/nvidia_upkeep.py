@@ -18,7 +18,7 @@ from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
 from gpuhost.operations.units import (
     enable_missing,
-    is_refused,
+    refuse_files,
     remove_units,
     start_at_boot,
     write_files,
@@ -183,7 +183,7 @@ def persistence(
         return
     is_written = snapshot.probes.file(PERSISTENCE_UNIT) == PERSISTENCE_TEXT
     files = [] if is_written else [HostFile(PERSISTENCE_UNIT, PERSISTENCE_TEXT)]
-    if is_refused("nvidia", snapshot, [file.path for file in files], adopt=adopt):
+    if refuse_files("nvidia", snapshot, [file.path for file in files], adopt=adopt):
         return
     yield from write_files(snapshot, files)
     yield from enable_missing(snapshot, files, OWN_UNIT)

@@ -21,7 +21,7 @@ from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
 from gpuhost.operations.failures import lacks_packages, skip_reason
-from gpuhost.operations.refuse import Refused, refuse
+from gpuhost.operations.refuse import ChangeRefused, refuse
 from gpuhost.plans.request import request_for
 from gpuhost.remote.controller import protect_controller
 from gpuhost.settings import Settings
@@ -118,7 +118,7 @@ def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
                     return
                 forget()
                 yield command
-        except (NotRead, Refused) as reason:
+        except (NotRead, ChangeRefused) as reason:
             # An exception would end the run on every host. The check reports `unknown` for it.
             refuse(noun, str(reason))
         except Exception as error:

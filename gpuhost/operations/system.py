@@ -10,7 +10,7 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import enable_now, may_reload
+from gpuhost.operations.units import enable_now, refuse_reload
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.system import UPDATES_FILE, updates_text
 from gpuhost.remote.apt import (
@@ -137,7 +137,7 @@ def clock(adopt: bool = False, lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands
         snapshot.clock.installed[0] if snapshot.clock.installed else "systemd-timesyncd.service"
     )
     is_masked = service in snapshot.units.masked
-    if is_masked and not may_reload("system", snapshot, adopt=adopt):
+    if is_masked and refuse_reload("system", snapshot, adopt=adopt):
         return
     if not snapshot.clock.installed:
         yield from apt_update_install(
@@ -189,7 +189,7 @@ def security_updates(
         )
         return
     masked = [name for name in TIMERS if name in snapshot.units.masked]
-    if masked and not may_reload("system", snapshot, adopt=adopt):
+    if masked and refuse_reload("system", snapshot, adopt=adopt):
         return
     if not snapshot.updates.installed:
         yield from apt_update_install(

@@ -15,17 +15,21 @@ from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.units import read_unit
 
 
-def is_refused(noun: str, snapshot: Snapshot, paths: Iterable[str], *, adopt: bool) -> bool:
-    """Refuse to change these files, if systemd would take the GPUs from running containers."""
-    return needs_reload(snapshot, paths) and not may_reload(noun, snapshot, adopt=adopt)
+def refuse_files(noun: str, snapshot: Snapshot, paths: Iterable[str], *, adopt: bool) -> bool:
+    """Refuse to change these files, if systemd would take the GPUs from running containers; True
+    if it is refused.
+    """
+    return needs_reload(snapshot, paths) and refuse_reload(noun, snapshot, adopt=adopt)
 
 
-def may_reload(noun: str, snapshot: Snapshot, *, adopt: bool) -> bool:
-    """Whether systemd may read its units again; refuse it otherwise. To unmask one reloads too."""
+def refuse_reload(noun: str, snapshot: Snapshot, *, adopt: bool) -> bool:
+    """Refuse it, if systemd may not read its units again; True if it is refused. To unmask a unit
+    reloads too.
+    """
     reason = reload_refusal(snapshot, adopt=adopt)
     if reason:
         refuse(noun, reason)
-    return not reason
+    return bool(reason)
 
 
 def write_files(snapshot: Snapshot, differing: Collection[HostFile]) -> Commands:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, later, ok, warn
 from gpuhost.checks.registry import check
 from gpuhost.plans.docker_network import (
-    bridgeless,
+    bridge_disabled_by,
+    forwarding_disabled_by,
     is_forwarding_at_boot,
+    masquerading_disabled_by,
     not_forwarding,
-    unforwarded,
-    unmasqueraded,
 )
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -24,14 +24,14 @@ EXPECTED = "the kernel forwards, and the engine makes its rules"
 def network(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    if source := unmasqueraded(snapshot):
+    if source := masquerading_disabled_by(snapshot):
         return fail(
             EXPECTED,
             "containers reach no other machine: the engine makes no rules, and none masquerades",
             evidence=source,
             fix=f"remove {source}, {_after(source)}; to limit published ports, use firewall_allow",
         )
-    if source := bridgeless(snapshot):
+    if source := bridge_disabled_by(snapshot):
         built = warn(
             EXPECTED,
             "images are built without a network",
@@ -50,7 +50,7 @@ def _after(source: str) -> str:
 
 def _forwarding(snapshot: Snapshot, engine: Engine) -> Verdict | None:
     lines = ", ".join(map(str, not_forwarding(snapshot)))
-    left_off = unforwarded(snapshot)
+    left_off = forwarding_disabled_by(snapshot)
     fixes = [f"delete {lines}, or set it to 1"] if lines else []
     fixes += [f"remove {left_off}, {_after(left_off)}"] if left_off else []
     fix, boot = "; ".join(fixes), "after the next boot containers"

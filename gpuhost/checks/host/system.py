@@ -7,6 +7,7 @@ from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.kernel import Maker, maker
 from gpuhost.plans.system import BLOCKED, UPDATES_FILE, updates_text
 from gpuhost.settings import Settings
@@ -130,7 +131,7 @@ def clock(snapshot: Snapshot, settings: Settings) -> Verdict:
             f"{running} runs, but has not reached a time server",
             fix="timedatectl timesync-status; chronyc sources; is UDP port 123 open?",
         )
-    return fail("synchronised", "no time service runs", fix="run the deploy again")
+    return fail("synchronised", "no time service runs", fix=AGAIN)
 
 
 @check("system.reboot", "No installed update waits for a reboot.")
@@ -173,14 +174,12 @@ def updates(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = "security updates, without NVIDIA's and Docker's packages"
     if not settings.system_security_updates:
         if snapshot.paths.get(UPDATES_FILE):
-            return fail(
-                "not configured by gpuhost", f"{UPDATES_FILE} exists", fix="run the deploy again"
-            )
+            return fail("not configured by gpuhost", f"{UPDATES_FILE} exists", fix=AGAIN)
         return skip("system_security_updates is False")
     missing = _missing(snapshot)
     if not missing:
         return ok("on", expected=expected)
-    return fail(expected, "; ".join(missing), fix="run the deploy again")
+    return fail(expected, "; ".join(missing), fix=AGAIN)
 
 
 def _missing(snapshot: Snapshot) -> list[str]:
