@@ -166,7 +166,7 @@ LAB_TESTS = {
     "tests/e2e/test_firewall_others.py": 7,
     "tests/e2e/test_firewall_undone.py": 5,
     "tests/e2e/test_firewall_used.py": 1,
-    "tests/e2e/test_killed_controller.py": 12,
+    "tests/e2e/test_killed_controller.py": 13,
     "tests/e2e/test_local.py": 1,
     "tests/e2e/test_matrix.py": 10,
     "tests/e2e/test_nginx.py": 8,
