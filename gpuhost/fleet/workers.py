@@ -103,7 +103,7 @@ class _Run(Generic[T]):
         seconds: float,
     ) -> None:
         # A process has its own limits, and keeps them; this one is for what it does not foresee.
-        self._seconds = seconds + worker.STUCK_SECONDS + GRACE_SECONDS
+        self._seconds = seconds + worker.JUDGING_SECONDS + GRACE_SECONDS
         self._names, self._task, self._meanwhile = names, task, meanwhile
         self._on_done = on_done
         self._waiting = deque(range(len(names)))
@@ -250,9 +250,9 @@ def _close(one: _Worker) -> int:
 def _why(status: int) -> str:
     ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if ended_by == signal.SIGPROF:
-        return f"its reply kept a process busy for more than {worker.BLOCKED_SECONDS} s"
+        return f"its reply kept a process busy for more than {worker.JUDGING_CPU_SECONDS} s"
     if ended_by == signal.SIGALRM:
-        return f"it kept a process waiting for more than {worker.STUCK_SECONDS} s"
+        return f"it kept a process waiting for more than {worker.JUDGING_SECONDS} s"
     if ended_by == signal.SIGKILL:
         return "its process was killed: the memory of this machine may be used up"
     return f"its process ended with {f'signal {ended_by}' if ended_by else f'status {status >> 8}'}"

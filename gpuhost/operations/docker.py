@@ -16,13 +16,13 @@ from gpuhost.operations.docker_activation import (
     prepare_pools,
     record,
     repair,
-    restart_engine,
     stop_engines,
 )
+from gpuhost.operations.docker_start import masked_units, start
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
-from gpuhost.operations.units import may_reload
+from gpuhost.operations.units import refuse_reload
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
 from gpuhost.plans.docker_addresses import cuts_login_off
@@ -30,14 +30,10 @@ from gpuhost.plans.docker_flags import unit_fault, untried
 from gpuhost.plans.docker_packages import missing_packages, replaced_packages, repository
 from gpuhost.plans.docker_replacing import refusal, stopped, to_stop
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
-from gpuhost.remote.commands import put, run
-from gpuhost.remote.units import enable, enable_now
+from gpuhost.remote.commands import put
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
-from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
-
-UNITS = (CONTAINERD, ENGINE_SOCKET, ENGINE)
 
 Restart = Literal["idle", "always", "never"]
 
@@ -106,7 +102,7 @@ def engine(
     if is_stuck and not _may_restart(snapshot, settings):
         refuse("docker", _restart_first(snapshot))
         return
-    if _masked(snapshot) and not may_reload("docker", snapshot, adopt=adopt):
+    if masked_units(snapshot) and refuse_reload("docker", snapshot, adopt=adopt):
         return
     if stops := stopped(snapshot, settings):
         tell("docker", f"stops {', '.join(stops)}")
@@ -127,27 +123,7 @@ def engine(
         yield from prepare_pools(snapshot, settings)
     if missing:
         yield apt_install(missing, lock_timeout_s=lock_timeout_s)
-    yield from _start(snapshot, is_stuck=is_stuck)
-
-
-def _start(snapshot: Snapshot, *, is_stuck: bool) -> Commands:
-    units = [unit for name in UNITS if (unit := snapshot.units.declared.get(name))]
-    has_failed = snapshot.docker.engine is None and any(unit.failed for unit in units)
-    must_restart = is_stuck or has_failed
-    if masked := _masked(snapshot):
-        yield run("systemctl", "unmask", *masked)
-        # A mask until the next boot is another link.
-        yield run("systemctl", "unmask", "--runtime", *masked)
-    if must_restart:
-        yield enable(ENGINE)
-        yield from restart_engine()
-    else:
-        yield from enable_now(ENGINE, seconds=120)
-
-
-def _masked(snapshot: Snapshot) -> list[str]:
-    units = [snapshot.units.declared.get(name) for name in UNITS]
-    return [unit.name for unit in units if unit and unit.masked]
+    yield from start(snapshot, is_stuck=is_stuck)
 
 
 def _is_somebody_elses_mistake(snapshot: Snapshot) -> bool:

@@ -11,6 +11,7 @@ from gpuhost.plans.docker import declared_pools
 from gpuhost.plans.docker_flags import validation_words
 from gpuhost.plans.engines import ForeignEngine
 from gpuhost.remote.commands import put, run, script
+from gpuhost.remote.units import disable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
@@ -91,6 +92,6 @@ def stop_engines(engines: Iterable[ForeignEngine]) -> Commands:
             app = unit.removeprefix(SNAP).removesuffix(".service")
             yield run("snap", "stop", "--disable", app, seconds=STOP_SECONDS)
         elif unit:
-            yield run("systemctl", "disable", "--now", unit, seconds=STOP_SECONDS)
+            yield from disable_now(unit, seconds=STOP_SECONDS)
         elif engine.pids:
             yield script("engine_stop.sh", *engine.pids, seconds=STOP_SECONDS)

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache, wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 from weakref import WeakKeyDictionary
 
 from pyinfra.api import operation as pyinfra_operation
 from pyinfra.api.arguments_typed import PyinfraOperation
 from pyinfra.api.command import PyinfraCommand
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.context import ctx_host, ctx_state
 
 from gpuhost.facts.snapshot import Snapshot as SnapshotFact
 from gpuhost.operations.failures import lacks_packages, skip_reason
-from gpuhost.operations.refuse import Refused, refuse
+from gpuhost.operations.refuse import ChangeRefused, refuse
 from gpuhost.plans.request import request_for
 from gpuhost.remote.controller import protect_controller
 from gpuhost.settings import Settings
@@ -32,6 +34,8 @@ from gpuhost.snapshot.request import Request
 
 # Longer than the collector's slowest probe: this limit is for a connection that hangs.
 READ_SECONDS = 150
+
+UNREADABLE = "the host cannot be read any more: run the deploy again when it can"
 
 # A person may take long to confirm what pyinfra has prepared.
 VALID_SECONDS = 60
@@ -70,14 +74,24 @@ def read(settings: Settings, *, despite: Collection[str] = ()) -> Snapshot:
     if last:
         request |= last.request
     began = time.monotonic()
-    # Of a host that cannot be read, nothing more can be done, whatever the operation ignores.
-    raw = host.get_fact(
-        SnapshotFact, _stdin=script(request), _timeout=READ_SECONDS, _ignore_errors=False
-    )
-    snapshot = Snapshot(Probes({name: Probe(**probe) for name, probe in (raw or {}).items()}))
+    raw = _read(host, request)
+    probes = {name: Probe(**probe) for name, probe in (raw or {}).items()}
+    snapshot = Snapshot(Probes(probes, unread="" if raw else UNREADABLE))
     if raw:
         _readings[host] = _Reading(began, changes, request, snapshot)
     return snapshot
+
+
+def _read(host: Host, request: Request) -> dict[str, Any] | None:
+    """Of a host that cannot be read, nothing more can be done, whatever the operation ignores:
+    pyinfra says why, and raises an error if no other host is left.
+    """
+    with suppress(PyinfraError) if executing() else nullcontext():
+        raw: dict[str, Any] | None = host.get_fact(
+            SnapshotFact, _stdin=script(request), _timeout=READ_SECONDS, _ignore_errors=False
+        )
+        return raw
+    return None
 
 
 @cache
@@ -127,7 +141,7 @@ def operation(function: Callable[P, Commands]) -> PyinfraOperation[P]:
                     return
                 forget(key)
                 yield command
-        except (NotRead, Refused) as reason:
+        except (NotRead, ChangeRefused) as reason:
             # An exception would end the run on every host. The check reports `unknown` for it.
             refuse(noun, str(reason))
         except Exception as error:

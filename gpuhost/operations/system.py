@@ -10,7 +10,7 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import may_reload
+from gpuhost.operations.units import enable_now, refuse_reload
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.system import ORIGINS_FIX, UPDATES_FILE, no_security_origin, updates_text
 from gpuhost.remote.apt import (
@@ -21,7 +21,6 @@ from gpuhost.remote.apt import (
     wait_for_apt,
 )
 from gpuhost.remote.commands import put, remove, run, script, with_output
-from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot.dpkg import TIMERS
 
@@ -138,7 +137,7 @@ def clock(adopt: bool = False, lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands
         snapshot.clock.installed[0] if snapshot.clock.installed else "systemd-timesyncd.service"
     )
     is_masked = service in snapshot.units.masked
-    if is_masked and not may_reload("system", snapshot, adopt=adopt):
+    if is_masked and refuse_reload("system", snapshot, adopt=adopt):
         return
     if not snapshot.clock.installed:
         yield from apt_update_install(
@@ -148,7 +147,7 @@ def clock(adopt: bool = False, lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands
         )
     if is_masked:
         yield run("systemctl", "unmask", service)
-    yield from enable_now(service, seconds=60)
+    yield from enable_now(snapshot, service, seconds=60)
     yield with_output(
         script("clock_synchronised.sh", SYNCHRONISE_SECONDS, seconds=SYNCHRONISE_SECONDS + 15)
     )
@@ -189,7 +188,7 @@ def security_updates(
         refuse("system", f"{without}: {ORIGINS_FIX}" if without else other)
         return
     masked = [name for name in TIMERS if name in snapshot.units.masked]
-    if masked and not may_reload("system", snapshot, adopt=adopt):
+    if masked and refuse_reload("system", snapshot, adopt=adopt):
         return
     if not snapshot.updates.installed:
         yield from apt_update_install(
@@ -202,4 +201,4 @@ def security_updates(
     if snapshot.updates.stopped_timers:
         if masked:
             yield run("systemctl", "unmask", *masked)
-        yield from enable_now(*TIMERS, seconds=60)
+        yield from enable_now(snapshot, *TIMERS, seconds=60)

@@ -28,13 +28,13 @@ def is_forwarding_at_boot(snapshot: Snapshot) -> bool:
     return any(line and line.value != "0" for line in lines)
 
 
-def unforwarded(snapshot: Snapshot) -> str:
+def forwarding_disabled_by(snapshot: Snapshot) -> str:
     """What keeps dockerd from switching forwarding on, as it does when it starts; "": nothing."""
     setting = switch(snapshot, "ip-forward")
     return setting.source if setting and not setting.on else ""
 
 
-def unmasqueraded(snapshot: Snapshot) -> str:
+def masquerading_disabled_by(snapshot: Snapshot) -> str:
     """What keeps dockerd from making rules, if no others masquerade; "": containers' packets are.
 
     (docs.docker.com/engine/network/packet-filtering-firewalls: without rules no way back is known.)
@@ -48,7 +48,7 @@ def unmasqueraded(snapshot: Snapshot) -> str:
     return "" if any(map(MASQUERADING.search, rules)) else setting.source
 
 
-def bridgeless(snapshot: Snapshot) -> str:
+def bridge_disabled_by(snapshot: Snapshot) -> str:
     """What takes the default bridge away, on which images are built; "": nothing."""
     flags = [each for each in snapshot.docker_unit.flags or () if each.flag.name == "bridge"]
     if flags and flags[-1].flag.value == "none":

@@ -11,11 +11,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyinfra.api.exceptions import PyinfraError
 from pyinfra.context import ctx_host, ctx_state
 from pyinfra_testing.util import FakeState, create_host
 
 from gpuhost.operations import reading
 from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead
 from tests.recorded import raw
 
 
@@ -156,3 +158,18 @@ def test_what_was_read_before_a_change_is_read_after_it_too(run: Run) -> None:
     run.change("toolkit.proof")
     run.read()
     assert run.read(swap_path="/data/swapfile") == 2
+
+
+def test_a_host_that_is_lost_while_it_is_changed_is_named_with_the_next_step(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pyinfra has said why; it raises an error if no other host is left."""
+
+    def no_hosts_remain(fact: Any, **arguments: Any) -> Any:
+        raise PyinfraError("No hosts remaining!")
+
+    run.state.is_executing = True
+    monkeypatch.setattr(run.host, "get_fact", no_hosts_remain)
+    snapshot = reading.read(Settings())
+    with pytest.raises(NotRead, match="cannot be read any more: run the deploy again when it can"):
+        _ = snapshot.docker

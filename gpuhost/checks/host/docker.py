@@ -22,8 +22,8 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
 
-# Its files have no section [Install]: it cannot be enabled.
-START_STATIC = f"systemctl add-wants multi-user.target {ENGINE}"
+# Its files have no section [Install]: it cannot be enabled. With --root=/ systemd does not reload.
+START_STATIC = f"systemctl add-wants --root=/ multi-user.target {ENGINE}"
 # As for RAM: firmware and the kernel reserve a part.
 RESERVED_SHARE = 0.06
 

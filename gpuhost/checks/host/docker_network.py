@@ -6,12 +6,12 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, warn
 from gpuhost.checks.registry import check
 from gpuhost.plans.docker_network import (
     addressless,
-    bridgeless,
+    bridge_disabled_by,
+    forwarding_disabled_by,
     is_forwarding_at_boot,
+    masquerading_disabled_by,
     not_forwarding,
     too_large,
-    unforwarded,
-    unmasqueraded,
 )
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -26,7 +26,7 @@ EXPECTED = "the kernel forwards, and the engine makes its rules"
 def network(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    if source := unmasqueraded(snapshot):
+    if source := masquerading_disabled_by(snapshot):
         return fail(
             EXPECTED,
             "containers reach no other machine: the engine makes no rules, and none masquerades",
@@ -41,7 +41,7 @@ def network(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix="networkctl; nmcli device: let them leave docker0, br-* and veth* unmanaged, then "
             "systemctl restart docker",
         )
-    if source := bridgeless(snapshot):
+    if source := bridge_disabled_by(snapshot):
         built = warn(
             EXPECTED,
             "images are built without a network",
@@ -73,7 +73,7 @@ def _after(source: str) -> str:
 
 def _forwarding(snapshot: Snapshot, engine: Engine) -> Verdict | None:
     lines = ", ".join(map(str, not_forwarding(snapshot)))
-    left_off = unforwarded(snapshot)
+    left_off = forwarding_disabled_by(snapshot)
     fixes = [f"delete {lines}, or set it to 1"] if lines else []
     fixes += [f"remove {left_off}, {_after(left_off)}"] if left_off else []
     fix, boot = "; ".join(fixes), "after the next boot containers"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.sizes import format_size
 from gpuhost.plans.swap import overriding, plan, present_size
 from gpuhost.settings import Settings
@@ -30,7 +31,7 @@ def size(snapshot: Snapshot, settings: Settings) -> Verdict:
         f"{format_size(planned.size)} in {settings.swap_path}",
         actual,
         evidence=planned.refusal or _in_words(snapshot),
-        fix=planned.fix or f"run the deploy again (it creates {settings.swap_path})",
+        fix=planned.fix or f"{AGAIN} (it creates {settings.swap_path})",
     )
 
 
@@ -57,7 +58,7 @@ def boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail(
         "in /etc/fstab" if planned.size else "not in /etc/fstab",
         "in /etc/fstab" if listed else "not in /etc/fstab",
-        fix="run the deploy again",
+        fix=AGAIN,
     )
 
 
@@ -95,7 +96,7 @@ def swappiness(snapshot: Snapshot, settings: Settings) -> Verdict:
         evidence=f"read after {SWAP_FILE}: {', '.join(map(str, others))}" if others else "",
         fix=f"remove {SWAPPINESS} from {others[0]}, or set adopt=True"
         if others
-        else f"run the deploy again: it writes {SWAP_FILE}, which is read last",
+        else f"{AGAIN}: it writes {SWAP_FILE}, which is read last",
     )
 
 

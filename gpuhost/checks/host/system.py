@@ -7,6 +7,7 @@ from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.kernel import Maker, maker
 from gpuhost.plans.system import (
     BLOCKED,
@@ -137,7 +138,7 @@ def clock(snapshot: Snapshot, settings: Settings) -> Verdict:
             f"{running} runs, but has not reached a time server",
             fix="timedatectl timesync-status; chronyc sources; is UDP port 123 open?",
         )
-    return fail("synchronised", "no time service runs", fix="run the deploy again")
+    return fail("synchronised", "no time service runs", fix=AGAIN)
 
 
 @check(
@@ -190,13 +191,11 @@ def updates(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = "security updates, without NVIDIA's and Docker's packages"
     if not settings.system_security_updates:
         if snapshot.paths.get(UPDATES_FILE):
-            return fail(
-                "not configured by gpuhost", f"{UPDATES_FILE} exists", fix="run the deploy again"
-            )
+            return fail("not configured by gpuhost", f"{UPDATES_FILE} exists", fix=AGAIN)
         return skip("system_security_updates is False")
     missing = _missing(snapshot)
     if missing:
-        return fail(expected, "; ".join(missing), fix="run the deploy again")
+        return fail(expected, "; ".join(missing), fix=AGAIN)
     if without := no_security_origin(snapshot):
         return fail(expected, f"none is installed: {without}", fix=ORIGINS_FIX)
     return ok("on", expected=expected)

@@ -55,14 +55,18 @@ class Circumstances:
         """What has changed: "driver 535.183.01, now 550.54.14".
 
         Our own image is named after the C library, which gets automatic security updates:
-        that does not concern a GPU.
+        that does not concern a GPU. A hash that was not recorded is no difference.
         """
         before, after = vars(self), vars(other)
-        changed = [k for k in before if before[k] != after[k]]
+        changed = [k for k in before if before[k] != after[k] and (k not in HASHES or before[k])]
         if all(image.startswith(f"{OWN_IMAGE}:") for image in (self.image, other.image)):
             changed = [k for k in changed if k != "image"]
         hashes = [HASHES[k] for k in changed if k in HASHES]
         return [f"{k} {before[k]}, now {after[k]}" for k in changed if k not in HASHES] + hashes
+
+    @property
+    def is_complete(self) -> bool:
+        return all(getattr(self, k) for k in HASHES)
 
 
 @dataclass(frozen=True)
