@@ -53,7 +53,8 @@ def read_hosts(
 
     + seconds: for one host, from connecting to the end of `evaluate`
     + evaluate: called in another process; may raise NotRead
-    + on_done: called with the name of each host as soon as it is done; with None every second
+    + on_done: called with the name of each host as soon as it is done; with None at the start, and
+      every second
     + deadline: seconds for all hosts together; None: each has only its own limit
     + meanwhile: other work, done by each process while the hosts answer
     """
@@ -117,6 +118,8 @@ class _Run(Generic[T]):
 
     def until_done(self, end: float | None) -> None:
         """+ end: of the clock; None: no limit"""
+        self._hand_out()
+        self._on_done(None)
         ticked = time.monotonic()
         while len(self.results) < len(self._names):
             self._hand_out()

@@ -38,7 +38,10 @@ PACKAGES = (
 REQUEST = Request(
     probes=(
         ProbeCommand(
-            "nvidia_packages", f"{QUERY} {' '.join(map(quote, PACKAGES))}", absent=Probe(1)
+            "nvidia_packages",
+            f"{QUERY} {' '.join(map(quote, PACKAGES))}",
+            absent=Probe(1),
+            at_once=True,
         ),
     )
 )
