@@ -12,8 +12,13 @@ from pathlib import Path
 
 from gpuhost.runner.contract import STAGE, Masking
 from gpuhost.runner.lib import proxy
+from gpuhost.runner.lib.sizes import format_size
 
 LOUD = "!" * 78
+# Bytes; after the first number only what gpuhost itself says is written.
+LARGEST_LOG = 64 << 20
+LARGEST = LARGEST_LOG + (4 << 20)
+FULL = f"the log has {format_size(LARGEST_LOG)}: further output of commands is left out"
 # Characters at which Compose splits a value: ports, volumes, images, addresses.
 SEPARATORS = re.compile(r"[\s:;,/@=|?&#]+")
 
@@ -23,6 +28,7 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._is_full = False
 
     @cached_property
     def _masking(self) -> Masking:
@@ -66,13 +72,23 @@ class Log:
 
     def write(self, text: str) -> None:
         """Write a line; on a full disk it is lost, and the work continues."""
+        self._write(self.masked(text).splitlines() or [""], LARGEST)
+
+    def output(self, line: str) -> None:
+        """Write a line of a command's output, which is masked already."""
+        self._write([line], LARGEST_LOG)
+
+    def _write(self, lines: list[str], largest: int) -> None:
         stamp = time.strftime("%H:%M:%S", time.gmtime())
-        lines = self.masked(text).splitlines() or [""]
         with (
             suppress(OSError),
             self._path.open("a", encoding="utf-8", errors="replace") as file,
         ):
-            file.writelines(f"{stamp} {line}\n" for line in lines)
+            if file.tell() < largest:
+                file.writelines(f"{stamp} {line}\n" for line in lines)
+            elif not self._is_full:
+                self._is_full = True
+                file.write(f"{stamp} {FULL}\n")
 
 
 # For commands whose failure is an expected answer.
