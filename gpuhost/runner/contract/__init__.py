@@ -26,9 +26,10 @@ from gpuhost.runner.contract.image_gate import Gate as Gate
 from gpuhost.runner.contract.image_gate import GateResult as GateResult
 from gpuhost.runner.contract.image_gate import environment_gate as environment_gate
 from gpuhost.runner.contract.image_gate import requirement_gate as requirement_gate
-from gpuhost.runner.contract.log_lines import LEAST_MASKED as LEAST_MASKED
 from gpuhost.runner.contract.log_lines import STAGE as STAGE
 from gpuhost.runner.contract.log_lines import STAGE_FAILED as STAGE_FAILED
+from gpuhost.runner.contract.masking import LEAST_MASKED as LEAST_MASKED
+from gpuhost.runner.contract.masking import Masking as Masking
 from gpuhost.runner.contract.operation import RELEASE as RELEASE
 from gpuhost.runner.contract.operation import REMOVE as REMOVE
 from gpuhost.runner.contract.operation import RESTORE as RESTORE

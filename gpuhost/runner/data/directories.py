@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from gpuhost.runner.data.safe_paths import open_directory
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory
 from gpuhost.runner.state.release import Owned, Release
@@ -83,17 +84,17 @@ def _make(release: Release, directory: Directory, owner: Owner) -> None:
         release.log.write(f"{directory.path}: {directory.owner} {directory.mode}")
 
 
-def _owned(handle: int) -> Owned:
-    state = os.fstat(handle)
+def _owned(handle: DirectoryHandle) -> Owned:
+    state = handle.state()
     return Owned(state.st_uid, state.st_gid, state.st_mode & 0o7777)
 
 
-def _change(handle: int, owned: Owned) -> None:
+def _change(handle: DirectoryHandle, owned: Owned) -> None:
     present = _owned(handle)
     if (present.uid, present.gid) != (owned.uid, owned.gid):
-        os.fchown(handle, owned.uid, owned.gid)
+        os.fchown(handle.number, owned.uid, owned.gid)
     # Always: a change of owner clears setgid.
-    os.fchmod(handle, owned.mode)
+    os.fchmod(handle.number, owned.mode)
 
 
 @contextmanager

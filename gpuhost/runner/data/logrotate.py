@@ -7,7 +7,6 @@ host: for its unit alone, a file with such names is mounted over /etc/passwd.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from gpuhost.runner.data.directories import Owner
@@ -86,7 +85,7 @@ def _owner(release: Release, pattern: str) -> Owner:
     while True:
         try:
             with open_directory(release, str(directory)) as handle:
-                state = os.fstat(handle)
+                state = handle.state()
                 return Owner(state.st_uid, state.st_gid)
         except OSError:
             if directory == directory.parent:

@@ -1,4 +1,4 @@
-"""Opens paths of an app safely, one component at a time: its containers can write there too.
+"""Opens directories of an app safely, one component at a time: its containers can write there too.
 
 A link created by a container could lead root anywhere, so it is refused. A link in a directory that
 only root can write to is followed: `shared/models` on another disk.
@@ -12,12 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.state.release import Release
-
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# The mode of a new parent directory.
-MODE = 0o755
 
 
 def locate(release: Release, path: str) -> Path:
@@ -26,8 +23,8 @@ def locate(release: Release, path: str) -> Path:
 
 
 @contextmanager
-def open_directory(release: Release, path: str, *, make: bool = False) -> Iterator[int]:
-    """A handle of a directory, which stays valid if a component is renamed.
+def open_directory(release: Release, path: str, *, make: bool = False) -> Iterator[DirectoryHandle]:
+    """A directory, which stays the same if a component is renamed.
 
     + make: create missing directories
 
@@ -38,16 +35,16 @@ def open_directory(release: Release, path: str, *, make: bool = False) -> Iterat
     # Links above shared/, or above an absolute path, are made by a person.
     base = shared if target.is_relative_to(shared) else Path("/")
     app_directories = [locate(release, directory.path) for directory in release.plan.directories]
-    handle = os.open(base, DIRECTORY)
+    handle = DirectoryHandle.open(base)
     here = base
     try:
         for name in target.relative_to(base).parts:
             inner = _enter(handle, here, name, app_directories, make=make)
-            os.close(handle)
+            handle.close()
             handle, here = inner, here / name
         yield handle
     finally:
-        os.close(handle)
+        handle.close()
 
 
 def resolve(release: Release, path: str) -> Path:
@@ -60,39 +57,28 @@ def resolve(release: Release, path: str) -> Path:
         raise Failure(f"{path} is shared/ itself", fix="declare the files and directories in it")
     try:
         with open_directory(release, str(location)) as handle:
-            return real(handle)
+            return handle.path
     except (FileNotFoundError, NotADirectoryError):
         with open_directory(release, str(location.parent)) as handle:
-            target = real(handle) / location.name
+            target = handle.path / location.name
     if target.is_symlink():
         raise _link_failure(target)
     return target
 
 
-def real(handle: int) -> Path:
-    """The path of an open directory."""
-    return Path(f"/proc/self/fd/{handle}").readlink()
-
-
 def _enter(
-    handle: int, here: Path, name: str, app_directories: Iterable[Path], *, make: bool
-) -> int:
-    try:
-        state = os.stat(name, dir_fd=handle, follow_symlinks=False)
-    except FileNotFoundError:
-        if not make:
-            raise
-        os.mkdir(name, MODE, dir_fd=handle)
-        handle = os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
-        os.fchmod(handle, MODE)  # whatever the umask is
-        return handle
-    if not stat.S_ISLNK(state.st_mode):
-        return os.open(name, DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
-    if not _only_root_writes(os.fstat(handle)) or any(
+    handle: DirectoryHandle, here: Path, name: str, app_directories: Iterable[Path], *, make: bool
+) -> DirectoryHandle:
+    state = handle.look(name)
+    if state is None and make:
+        return handle.make(name)
+    if state is None or not stat.S_ISLNK(state.st_mode):
+        return handle.enter(name)
+    if not _only_root_writes(handle.state()) or any(
         here.is_relative_to(d) for d in app_directories
     ):
         raise _link_failure(here / name)
-    return os.open(name, DIRECTORY, dir_fd=handle)
+    return handle.follow(name)
 
 
 def _only_root_writes(state: os.stat_result) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import holds, write, write_json
+from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Secret
 from gpuhost.runner.state.release import Release
 
@@ -109,16 +109,16 @@ def _write_file(release: Release, name: str, path: str, value: str) -> int:
     parent, file = str(Path(path).parent), Path(path).name
     try:
         with open_directory(release, parent, make=True) as handle:
-            # By handle: the app cannot replace the directory meanwhile.
-            target = Path(f"/proc/self/fd/{handle}") / file
-            if not holds(target, value, mode=0o600):
-                write(target, value, mode=0o600)
-                state = os.fstat(handle)
-                os.chown(file, state.st_uid, state.st_gid, dir_fd=handle, follow_symlinks=False)
+            content = value.encode()
+            if not handle.holds(file, content, 0o600):
+                state = handle.state()
+                handle.replace(file, content, 0o600, (state.st_uid, state.st_gid))
                 if time_ns := release.record.secret_files.get(name):
-                    os.utime(file, ns=(time_ns, time_ns), dir_fd=handle, follow_symlinks=False)
+                    times = (time_ns, time_ns)
+                    os.utime(file, ns=times, dir_fd=handle.number, follow_symlinks=False)
                 release.log.write(f"secret {name}: written to {path}")
-            return target.lstat().st_mtime_ns
+            placed = handle.look(file)
+            return placed.st_mtime_ns if placed else 0
     except OSError as error:
         raise Failure(f"secret {name}: {path}: {error.strerror}") from None
 

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import locate, open_directory
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_json, write_json
 from gpuhost.runner.state.release import Release
 
-INTO = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A file that is not complete.
 PART = ".gpuhost-part"
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 def seed(release: Release, path: str) -> None:
@@ -38,10 +37,10 @@ def seed(release: Release, path: str) -> None:
     try:
         if source.is_dir():
             with open_directory(release, path, make=True) as handle:
-                _copy_content(source, handle, os.fstat(handle))
+                _copy_content(source, handle, handle.state())
         else:
             with open_directory(release, posixpath.dirname(path) or ".", make=True) as handle:
-                _copy(source, handle, source.name, os.fstat(handle))
+                _copy(source, handle, source.name, handle.state())
     except OSError as error:
         raise Failure(f"copying {path} of the source to shared/: {error.strerror}") from None
     os.sync()
@@ -62,41 +61,40 @@ def _exists(release: Release, path: str) -> bool:
     return os.path.lexists(target)
 
 
-def _copy_content(source: Path, into: int, owner: os.stat_result) -> None:
+def _copy_content(source: Path, into: DirectoryHandle, owner: os.stat_result) -> None:
     for entry in sorted(source.iterdir()):
         _copy(entry, into, entry.name, owner)
 
 
-def _copy(source: Path, into: int, name: str, owner: os.stat_result) -> None:
-    """By handles: a container may write to the directory meanwhile."""
+def _copy(source: Path, into: DirectoryHandle, name: str, owner: os.stat_result) -> None:
     if source.is_symlink():
         with suppress(FileExistsError):
-            os.symlink(source.readlink(), name, dir_fd=into)
+            os.symlink(source.readlink(), name, dir_fd=into.number)
     elif source.is_dir():
-        with suppress(FileExistsError):
-            os.mkdir(name, dir_fd=into)
-        handle = os.open(name, INTO, dir_fd=into)
-        try:
-            os.fchown(handle, owner.st_uid, owner.st_gid)
-            os.fchmod(handle, source.stat().st_mode & 0o777)
-            _copy_content(source, handle, owner)
-        finally:
-            os.close(handle)
+        with _made(into, name) as inner:
+            os.fchown(inner.number, owner.st_uid, owner.st_gid)
+            os.fchmod(inner.number, source.stat().st_mode & 0o777)
+            _copy_content(source, inner, owner)
     else:
         _copy_file(source, into, name, owner)
 
 
-def _copy_file(source: Path, into: int, name: str, owner: os.stat_result) -> None:
+def _made(into: DirectoryHandle, name: str) -> DirectoryHandle:
+    try:
+        return into.make(name)
+    except FileExistsError:
+        return into.enter(name)
+
+
+def _copy_file(source: Path, into: DirectoryHandle, name: str, owner: os.stat_result) -> None:
     """Under another name first: a file with its own name is complete."""
-    with suppress(FileNotFoundError):
-        os.unlink(PART, dir_fd=into)
-    handle = os.open(PART, NEW, 0o600, dir_fd=into)
-    with source.open("rb") as content, os.fdopen(handle, "wb") as file:
+    into.remove(PART)
+    with source.open("rb") as content, into.create(PART) as file:
         shutil.copyfileobj(content, file)
         os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         os.fchmod(file.fileno(), source.stat().st_mode & 0o777)
         file.flush()
         os.fsync(file.fileno())
     with suppress(FileExistsError):
-        os.link(PART, name, src_dir_fd=into, dst_dir_fd=into, follow_symlinks=False)
-    os.unlink(PART, dir_fd=into)
+        os.link(PART, name, src_dir_fd=into.number, dst_dir_fd=into.number, follow_symlinks=False)
+    into.unlink(PART)

@@ -50,13 +50,27 @@ def read_json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+# Bytes of a file that grows by lines: years of releases.
+LARGEST = 8 << 20
+
+
 def append(path: Path, line: str, *, mode: int = 0o644) -> None:
-    """Append a line and sync it."""
+    """Append a line and sync it. Of a file that has grown large the newer half is kept."""
+    if path.exists() and path.stat().st_size > LARGEST:
+        _halve(path, mode)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, mode)
     with os.fdopen(handle, "a", encoding="utf-8") as file:
         file.write(line + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _halve(path: Path, mode: int) -> None:
+    with path.open("rb") as file:
+        file.seek(-LARGEST // 2, os.SEEK_END)
+        file.readline()  # the end of a line
+        newer = file.read()
+    write(path, newer.decode("utf-8", "replace"), mode=mode)
 
 
 def point(link: Path, target: str) -> None:

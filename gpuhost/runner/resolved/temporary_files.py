@@ -6,10 +6,8 @@ they are removed afterwards, also after an interruption.
 
 from __future__ import annotations
 
-import errno
 import os
 import posixpath
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -140,12 +138,8 @@ def _read(release: Release, path: str) -> bytes | None:
     """A file of shared/; None if there is none. A container may have put a link or a pipe there."""
     parent, name = posixpath.split(path)
     try:
-        with open_directory(release, parent or ".") as directory:
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-            with os.fdopen(os.open(name, flags, dir_fd=directory), "rb") as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise OSError(errno.EINVAL, "not a regular file")
-                return file.read(MAX_BYTES)
+        with open_directory(release, parent or ".") as directory, directory.read(name) as file:
+            return file.read(MAX_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:
