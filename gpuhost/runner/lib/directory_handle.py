@@ -74,11 +74,29 @@ class DirectoryHandle:
 
     @property
     def path(self) -> Path:
-        """Where it is now: for messages, and for programs that take only paths."""
-        return Path(f"/proc/self/fd/{self.number}").readlink()
+        """Where it is now."""
+        return self.within.readlink()
+
+    @property
+    def within(self) -> Path:
+        """For programs that take only paths: it stays this directory."""
+        return Path(f"/proc/self/fd/{self.number}")
 
     def state(self) -> os.stat_result:
         return os.fstat(self.number)
+
+    @property
+    def disk(self) -> tuple[int, int]:
+        """Equal for directories between which a rename works: the same device, the same mount."""
+        return self.state().st_dev, _mount_of(self.number)
+
+    def is_mount_point(self, name: str) -> bool:
+        """Whether something is mounted at a name, also if it is of the same device."""
+        number = os.open(_single(name), os.O_PATH | SAFE, dir_fd=self.number)
+        try:
+            return _mount_of(number) != _mount_of(self.number)
+        finally:
+            os.close(number)
 
     def names(self) -> list[str]:
         return sorted(os.listdir(self.number))  # noqa: PTH208 - a Path has no handles
@@ -108,6 +126,10 @@ class DirectoryHandle:
     def read(self, name: str) -> BinaryIO:
         """A regular file, open for reading."""
         return os.fdopen(self._open(name, os.O_RDONLY), "rb")
+
+    def update(self, name: str) -> BinaryIO:
+        """A regular file, open for reading and changing."""
+        return os.fdopen(self._open(name, os.O_RDWR), "r+b")
 
     def create(self, name: str, mode: int = 0o600) -> BinaryIO:
         """A new file, open for writing; FileExistsError also for a link."""
@@ -247,6 +269,15 @@ def _descend(entry: Entry, open_levels: list[tuple[DirectoryHandle, str, Iterato
     except (FileNotFoundError, NotADirectoryError):
         return
     open_levels.append((handle, entry.path, iter(handle.names())))
+
+
+def _mount_of(number: int) -> int:
+    """The id of the mount that an open file is in."""
+    for line in Path(f"/proc/self/fdinfo/{number}").read_text(encoding="ascii").splitlines():
+        key, _, value = line.partition(":")
+        if key == "mnt_id":
+            return int(value)
+    raise OSError(errno.ENODATA, "the kernel does not tell the mount of a file")
 
 
 def _single(name: str) -> str:
