@@ -16,6 +16,7 @@ from gpuhost.runner.data.safe_paths import is_of_containers, open_recorded
 from gpuhost.runner.data.sqlite_copy import files_of
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import clear as clear
 from gpuhost.runner.state.release import Release
 
 PRIVATE = 0o700
@@ -126,12 +127,6 @@ def places(
         above / f".gpuhost-restore-{staging.name}",
         above / f".gpuhost-{aside.parent.name}-{aside.name}",
     )
-
-
-def clear(path: Path) -> None:
-    """Delete a file or directory, if it exists, in a directory where only root can write."""
-    with suppress(FileNotFoundError), DirectoryHandle.open(path.parent) as handle:
-        handle.remove(path.name)
 
 
 def _private_place(release: Release, parent: DirectoryHandle) -> Path:

@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,6 +99,28 @@ def is_of_containers(release: Release, handle: DirectoryHandle) -> bool:
     return any(walk.is_of_containers(_identity(one)) for one in (path, *path.parents))
 
 
+def require_no_way_out(release: Release, path: Path, what: str) -> None:
+    """Raises Failure if a link that a container can have made leads a mount out of the app's data.
+
+    The engine follows links: with one to / the container would get the whole host.
+
+    + path: that is mounted, absolute; what: for the message
+    """
+    walk = _Walk(release, trusts_users=True)
+    try:
+        handle, _ = walk.open_parent(path)
+    except OSError:
+        return  # the engine creates it, or refuses it
+    except Failure as failure:
+        real = Path(os.path.realpath(path))
+        # Each of these is checked too, if it is mounted.
+        tops = (release.app.shared, *(top for top in walk.written if top in path.parents))
+        if any(real.is_relative_to(top.resolve()) for top in tops):
+            return
+        raise Failure(f"{what}: {failure.said}", fix=failure.fix) from None
+    handle.close()
+
+
 @contextmanager
 def _open(walk: _Walk, path: Path) -> Iterator[DirectoryHandle]:
     handle, name = walk.open_parent(path)
@@ -112,12 +134,15 @@ def _open(walk: _Walk, path: Path) -> Iterator[DirectoryHandle]:
 
 @dataclass
 class _Walk:
-    """+ is_declared: links may not lead to what is reserved"""
+    """+ is_declared: links may not lead to what is reserved
+    + trusts_users: links where users of the host, but no containers can write are followed
+    """
 
     release: Release
     make: bool = False
     mode: int = MODE
     is_declared: bool = False
+    trusts_users: bool = False
 
     def open_parent(self, path: Path) -> tuple[DirectoryHandle, str]:
         """The last directory before a name, and the name; "" for shared/ or / itself."""
@@ -156,10 +181,7 @@ class _Walk:
             raise
 
     def enter(self, handle: DirectoryHandle, name: str) -> DirectoryHandle:
-        if self.make:
-            with suppress(FileExistsError):
-                return handle.make(name, self.mode)
-        return handle.enter(name)
+        return handle.make_or_enter(name, self.mode) if self.make else handle.enter(name)
 
     def is_of_containers(self, identity: Identity | None) -> bool:
         return identity in self._written
@@ -181,23 +203,27 @@ class _Walk:
         return (*homes, *((str(Path(root).resolve()),) if isinstance(root, str) and root else ()))
 
     @cached_property
-    def _written(self) -> frozenset[Identity]:
+    def written(self) -> frozenset[Path]:
         """Directories in which containers can write, of all kept releases."""
         release = self.release
         paths = {locate(release, directory.path) for directory in release.plan.directories}
         for model in release.app.releases.glob("*/resolved.json"):
             paths.update(map(Path, written_by_containers(read_json(model))))
-        return frozenset(filter(None, map(_identity, paths)))
+        return frozenset(paths)
+
+    @cached_property
+    def _written(self) -> frozenset[Identity]:
+        return frozenset(filter(None, map(_identity, self.written)))
 
     def _target(self, handle: DirectoryHandle, name: str, is_open: bool) -> Path | None:
         """What a link leads to; None: it is no link."""
         state = handle.look(name)
         if state is None or not stat.S_ISLNK(state.st_mode):
             return None
-        if is_open or not _only_root_writes(handle.state()):
+        if is_open or not (self.trusts_users or _only_root_writes(handle.state())):
             raise _link_failure(handle.path / name)
         # Real, but for its own components, which are looked up in turn.
-        return Path(os.path.normpath(handle.path / os.readlink(name, dir_fd=handle.number)))
+        return Path(os.path.normpath(handle.path / handle.link_target(name)))
 
 
 def _identity(path: Path) -> Identity | None:

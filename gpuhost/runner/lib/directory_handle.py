@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -112,9 +113,18 @@ class DirectoryHandle:
         flags = DIRECTORY | os.O_NOFOLLOW
         return DirectoryHandle(os.open(_single(name), flags, dir_fd=self.number))
 
-    def follow(self, name: str) -> DirectoryHandle:
-        """Like `enter`, through a link: only if root alone can have made it."""
-        return DirectoryHandle(os.open(_single(name), DIRECTORY, dir_fd=self.number))
+    def descend(self, names: Iterable[str], *, make: bool = False) -> DirectoryHandle:
+        """A directory below, through no link. + make: create missing ones"""
+        handle = DirectoryHandle(os.dup(self.number))
+        for name in names:
+            with handle:
+                handle = handle.make_or_enter(name) if make else handle.enter(name)
+        return handle
+
+    def make_or_enter(self, name: str, mode: int = MODE) -> DirectoryHandle:
+        with suppress(FileExistsError):
+            return self.make(name, mode)
+        return self.enter(name)
 
     def make(self, name: str, mode: int = MODE) -> DirectoryHandle:
         """Create a directory, with this mode whatever the umask is."""
@@ -175,11 +185,21 @@ class DirectoryHandle:
         with self.read(name) as file:
             return file.read(len(content) + 1) == content
 
+    def link_target(self, name: str) -> str:
+        return os.readlink(_single(name), dir_fd=self.number)
+
+    def link(self, name: str, target: str) -> None:
+        """Create a symbolic link."""
+        os.symlink(target, _single(name), dir_fd=self.number)
+
     def rename(self, name: str, to: DirectoryHandle, new_name: str) -> None:
         os.rename(_single(name), _single(new_name), src_dir_fd=self.number, dst_dir_fd=to.number)
 
     def unlink(self, name: str) -> None:
         os.unlink(_single(name), dir_fd=self.number)
+
+    def rmdir(self, name: str) -> None:
+        os.rmdir(_single(name), dir_fd=self.number)
 
     def walk(self, name: str) -> Iterator[Entry]:
         """A file, a link or a whole tree, each directory before its content.
@@ -218,7 +238,7 @@ class DirectoryHandle:
             return
         with self.enter(name) as top:
             top.empty()
-        os.rmdir(name, dir_fd=self.number)
+        self.rmdir(name)
 
     def empty(self) -> None:
         """Delete the content. Directories are moved up first, so that depth costs no handles."""
@@ -235,7 +255,7 @@ class DirectoryHandle:
                         raise OSError(errno.EXDEV, "something is mounted there", name)
                     for moved in inner.names():
                         inner._move_up(moved, self)
-                os.rmdir(name, dir_fd=self.number)
+                self.rmdir(name)
 
     def sync(self) -> None:
         os.fsync(self.number)
