@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner.contract import RESERVED, why_reserved
+from gpuhost.runner.contract import RESERVED, AppPaths, why_reserved
 from gpuhost.runner.data import directories, safe_paths
 from gpuhost.runner.data.safe_paths import open_directory, require_allowed
 from gpuhost.runner.lib.failure import Failure
@@ -128,13 +128,15 @@ def test_an_old_release_whose_plan_names_them_can_be_activated_again(app: App) -
 
 
 @pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("of_another_app", [False, True])
 def test_a_link_in_what_a_container_mounts_is_not_followed(
-    app: App, tmp_path: Path, read_only: bool
+    app: App, tmp_path: Path, read_only: bool, of_another_app: bool
 ) -> None:
     (tmp_path / "disk").mkdir()
     (app.data("models/inner/file").parent / "other").symlink_to(tmp_path / "disk")
     volume = {"type": "bind", "source": str(app.paths.shared / "models"), "read_only": read_only}
-    as_resolved(app.release(OLD), {"web": {"volumes": [{**volume, "target": "/models"}]}})
+    other = App(AppPaths(tmp_path / "other")) if of_another_app else app
+    as_resolved(other.release(OLD), {"web": {"volumes": [{**volume, "target": "/models"}]}})
     release = app.release()
     if read_only:
         with open_directory(release, "models/inner/other") as handle:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
+from heapq import nsmallest
 from pathlib import Path
 from typing import BinaryIO
 
@@ -80,14 +81,14 @@ def _matching(handle: DirectoryHandle, pattern: str) -> list[str]:
     """Small files first: a large one may take all the time."""
     states = (
         (state.st_size, name)
-        for name in handle.names()
+        for name in handle.iterate()
         if fnmatchcase(name, pattern)
         and name.startswith(".") == pattern.startswith(".")
         and not ROTATED.search(name)
         and (state := handle.look(name)) is not None
         and stat.S_ISREG(state.st_mode)
     )
-    return [name for _, name in sorted(states)[:MOST_FILES]]
+    return [name for _, name in nsmallest(MOST_FILES, states)]
 
 
 def _is_due(handle: DirectoryHandle, name: str, logs: Logs, age: float) -> bool:

@@ -1,8 +1,8 @@
 """Opens directories of an app safely, one component at a time: its containers can write there too.
 
 A link created by a container could lead root anywhere, so it is refused: in every directory that
-is declared, or that a kept release mounts, and in what is below. A link where only root can write
-is followed: `shared/models` on another disk. What it leads to may not be reserved.
+is declared, or that a kept release of any app mounts, and in what is below. A link where only root
+can write is followed: `shared/models` on another disk. What it leads to may not be reserved.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from gpuhost.runner.contract import APPS, why_reserved
@@ -204,11 +204,12 @@ class _Walk:
 
     @cached_property
     def written(self) -> frozenset[Path]:
-        """Directories in which containers can write, of all kept releases."""
+        """Directories in which containers can write, of all kept releases of all apps."""
         release = self.release
         paths = {locate(release, directory.path) for directory in release.plan.directories}
-        for model in release.app.releases.glob("*/resolved.json"):
-            paths.update(map(Path, written_by_containers(read_json(model))))
+        for model in release.app.home.parent.glob("*/releases/*/resolved.json"):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                paths |= _mounted(model, model.stat().st_mtime_ns)
         return frozenset(paths)
 
     @cached_property
@@ -224,6 +225,12 @@ class _Walk:
             raise _link_failure(handle.path / name)
         # Real, but for its own components, which are looked up in turn.
         return Path(os.path.normpath(handle.path / handle.link_target(name)))
+
+
+@lru_cache(maxsize=1000)
+def _mounted(model: Path, _: int) -> frozenset[Path]:
+    """+ _: when the model was written"""
+    return frozenset(map(Path, written_by_containers(read_json(model))))
 
 
 def _identity(path: Path) -> Identity | None:

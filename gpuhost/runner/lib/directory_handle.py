@@ -102,6 +102,12 @@ class DirectoryHandle:
     def names(self) -> list[str]:
         return sorted(os.listdir(self.number))  # noqa: PTH208 - a Path has no handles
 
+    def iterate(self) -> Iterator[str]:
+        """The names in no order, without keeping them all."""
+        with os.scandir(self.number) as entries:
+            for entry in entries:
+                yield entry.name
+
     def look(self, name: str) -> os.stat_result | None:
         """The state of a name, also of a link itself; None: it does not exist."""
         try:
@@ -261,11 +267,17 @@ class DirectoryHandle:
         os.fsync(self.number)
 
     def _open(self, name: str, flags: int) -> int:
-        number = os.open(_single(name), flags | SAFE, dir_fd=self.number)
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            os.close(number)
-            raise OSError(errno.EINVAL, "not a regular file", name)
-        return number
+        """A device is not opened even to look at it: opening a watchdog starts it."""
+        found = os.open(_single(name), os.O_PATH | SAFE, dir_fd=self.number)
+        try:
+            mode = os.fstat(found).st_mode
+            if stat.S_ISLNK(mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+            if not stat.S_ISREG(mode):
+                raise OSError(errno.EINVAL, "not a regular file", name)
+            return os.open(f"/proc/self/fd/{found}", flags | SAFE & ~os.O_NOFOLLOW)
+        finally:
+            os.close(found)
 
     def _entry(self, name: str, path: str) -> Entry | None:
         state = self.look(name)
