@@ -12,12 +12,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import is_of_containers, open_recorded
 from gpuhost.runner.data.sqlite_copy import files_of
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear as clear
-from gpuhost.runner.state.release import Release
 
 PRIVATE = 0o700
 
@@ -40,23 +40,23 @@ class Exchange:
     aside: str  # a directory for the previous one
     is_database: bool = False  # also exchange the files that SQLite keeps beside it
 
-    def put_in_place(self, release: Release) -> None:
+    def put_in_place(self, app: AppPaths) -> None:
         """Move the previous one aside and the restored one in place. Raises Failure or OSError."""
-        with self._opened(release) as at:
+        with self._opened(app) as at:
             if at.staging.look(self._staged_name) is None:
                 return
             for name in self._names:
                 _set_aside(at.parent, name, at.aside)
             at.staging.rename(self._staged_name, at.parent, self._names[0])
 
-    def undo(self, release: Release) -> None:
+    def undo(self, app: AppPaths) -> None:
         """Move the previous one back. Raises Failure or OSError."""
         target, *beside = self._names
-        with self._opened(release) as at:
+        with self._opened(app) as at:
             if at.staging.look(self._staged_name) is None:
                 # What the app created beside the restored database belongs to that.
                 for name in beside:
-                    _move(at.parent, name, at.staging)
+                    _set_aside(at.parent, name, at.staging)
                 if at.parent.look(target) is not None:
                     at.parent.rename(target, at.staging, self._staged_name)
             for name in self._names:
@@ -64,22 +64,37 @@ class Exchange:
                     _set_aside(at.parent, name, at.aside)
                     at.aside.rename(name, at.parent, name)
 
-    def clear_staged(self, release: Release) -> None:
+    def clear_staged(self, app: AppPaths) -> None:
         """Delete the directory of the restored one. Raises Failure or OSError."""
         staging = Path(self.staged).parent
-        with suppress(FileNotFoundError), open_recorded(release, staging.parent) as handle:
+        with suppress(FileNotFoundError), open_recorded(app, staging.parent) as handle:
             handle.remove(staging.name)
 
+    def set_staged_aside(self, app: AppPaths, aside: str) -> None:
+        """Move what was in place, after an undo, to a directory on the same disk.
+
+        Raises Failure or OSError.
+        """
+        staging = Path(self.staged).parent
+        with suppress(FileNotFoundError), open_recorded(app, staging.parent) as above:
+            with above.enter(staging.name) as handle:
+                is_empty = not handle.names()
+            if is_empty:
+                above.rmdir(staging.name)
+                return
+            place = Path(aside)
+            with open_recorded(app, place.parent, make=True, mode=PRIVATE) as kept:
+                above.rename(staging.name, kept, _free(kept, place.name))
+                kept.sync()
+
     @contextmanager
-    def _opened(self, release: Release) -> Iterator[_Opened]:
+    def _opened(self, app: AppPaths) -> Iterator[_Opened]:
         parent, staging = Path(self.target).parent, Path(self.staged).parent
         with ExitStack() as stack:
             opened = _Opened(
-                stack.enter_context(open_recorded(release, parent)),
-                stack.enter_context(open_recorded(release, staging, make=True, mode=PRIVATE)),
-                stack.enter_context(
-                    open_recorded(release, Path(self.aside), make=True, mode=PRIVATE)
-                ),
+                stack.enter_context(open_recorded(app, parent)),
+                stack.enter_context(open_recorded(app, staging, make=True, mode=PRIVATE)),
+                stack.enter_context(open_recorded(app, Path(self.aside), make=True, mode=PRIVATE)),
             )
             yield opened
             for handle in (opened.parent, opened.staging, opened.aside):
@@ -103,9 +118,7 @@ class Places:
     aside: Path
 
 
-def places(
-    release: Release, parent: DirectoryHandle, name: str, staging: Path, aside: Path
-) -> Places:
+def places(app: AppPaths, parent: DirectoryHandle, name: str, staging: Path, aside: Path) -> Places:
     """The given directories, or others above the target if it is on another disk.
 
     + parent, name: of the target
@@ -119,43 +132,40 @@ def places(
                 f"{parent.path / name} is a mount point, which cannot be renamed",
                 fix="stop the app, and unpack the file of the backup into it manually",
             )
-    with open_recorded(release, staging.parent, make=True, mode=PRIVATE) as home:
+    with open_recorded(app, staging.parent, make=True, mode=PRIVATE) as home:
         if home.disk == parent.disk:
             return Places(staging, aside)
-    above = _private_place(release, parent)
+    # Other apps may use the same place.
+    above, number = _private_place(app, parent), f"{app.home.name}-{staging.name}"
     return Places(
-        above / f".gpuhost-restore-{staging.name}",
-        above / f".gpuhost-{aside.parent.name}-{aside.name}",
+        above / f".gpuhost-restore-{number}", above / f".gpuhost-{aside.parent.name}-{number}"
     )
 
 
-def _private_place(release: Release, parent: DirectoryHandle) -> Path:
+def _private_place(app: AppPaths, parent: DirectoryHandle) -> Path:
     """The nearest directory above, on the same disk, in which containers cannot write.
 
     If there is none, the target's own: then the app can damage its own restored data, no more.
     """
     own = parent.path
     for path in (own, *own.parents):
-        with open_recorded(release, path) as handle:
+        with open_recorded(app, path) as handle:
             if handle.disk != parent.disk:
                 break
-            if not is_of_containers(release, handle):
+            if not is_of_containers(app, handle):
                 return path
     return own
 
 
 def _set_aside(parent: DirectoryHandle, name: str, aside: DirectoryHandle) -> None:
-    """Under its own name, or another one if that is taken."""
-    if parent.look(name) is None:
-        return
+    if parent.look(name) is not None:
+        parent.rename(name, aside, _free(aside, name))
+
+
+def _free(directory: DirectoryHandle, name: str) -> str:
+    """The name, or another one if it is taken."""
     free, number = name, 1
-    while aside.look(free) is not None:
+    while directory.look(free) is not None:
         number += 1
         free = f"{name}.{number}"
-    parent.rename(name, aside, free)
-
-
-def _move(parent: DirectoryHandle, name: str, to: DirectoryHandle) -> None:
-    if parent.look(name) is not None:
-        to.remove(name)
-        parent.rename(name, to, name)
+    return free

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from gpuhost.runner.contract import APPS, why_reserved
+from gpuhost.runner.contract import APPS, AppPaths, why_reserved
 from gpuhost.runner.docker.resolved_model import written_by_containers
 from gpuhost.runner.lib.directory_handle import MODE, DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
@@ -41,7 +41,7 @@ def require_allowed(release: Release, path: str) -> None:
     shared = release.app.shared
     if not path.startswith("/") and not locate(release, path).is_relative_to(shared):
         raise Failure(f"{path!r} leads out of shared/", fix=FIX)
-    _Walk(release).refuse_reserved(locate(release, path), repr(path))
+    _walk_of(release).refuse_reserved(locate(release, path), repr(path))
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def open_directory(release: Release, path: str, *, make: bool = False) -> Iterat
     Raises Failure, or OSError: FileNotFoundError, NotADirectoryError.
     """
     require_allowed(release, path)
-    with _open(_Walk(release, make=make, is_declared=True), locate(release, path)) as handle:
+    with _open(_walk_of(release, make=make, is_declared=True), locate(release, path)) as handle:
         yield handle
 
 
@@ -67,20 +67,20 @@ def open_parent(release: Release, path: str) -> Iterator[tuple[DirectoryHandle, 
     location = locate(release, path)
     if location == release.app.shared:
         raise Failure(f"{path} is shared/ itself", fix="declare the files and directories in it")
-    handle, name = _Walk(release, is_declared=True).open_parent(location)
+    handle, name = _walk_of(release, is_declared=True).open_parent(location)
     with handle:
         yield handle, name
 
 
 @contextmanager
 def open_recorded(
-    release: Release, path: Path, *, make: bool = False, mode: int = MODE
+    app: AppPaths, path: Path, *, make: bool = False, mode: int = MODE
 ) -> Iterator[DirectoryHandle]:
     """Like `open_directory`, for an absolute path that gpuhost itself has chosen or stored.
 
     + mode: of the directories that are created
     """
-    with _open(_Walk(release, make=make, mode=mode), path) as handle:
+    with _open(_Walk(app, make=make, mode=mode), path) as handle:
         yield handle
 
 
@@ -93,9 +93,9 @@ def resolve(release: Release, path: str) -> Path:
         return handle.path / name
 
 
-def is_of_containers(release: Release, handle: DirectoryHandle) -> bool:
+def is_of_containers(app: AppPaths, handle: DirectoryHandle) -> bool:
     """Whether containers can write in this directory."""
-    walk, path = _Walk(release), handle.path
+    walk, path = _Walk(app), handle.path
     return any(walk.is_of_containers(_identity(one)) for one in (path, *path.parents))
 
 
@@ -106,7 +106,7 @@ def require_no_way_out(release: Release, path: Path, what: str) -> None:
 
     + path: that is mounted, absolute; what: for the message
     """
-    walk = _Walk(release, trusts_users=True)
+    walk = _walk_of(release, trusts_users=True)
     try:
         handle, _ = walk.open_parent(path)
     except OSError:
@@ -119,6 +119,11 @@ def require_no_way_out(release: Release, path: Path, what: str) -> None:
             return
         raise Failure(f"{what}: {failure.said}", fix=failure.fix) from None
     handle.close()
+
+
+def _walk_of(release: Release, **more: bool) -> _Walk:
+    declared = (locate(release, directory.path) for directory in release.plan.directories)
+    return _Walk(release.app, frozenset(declared), **more)
 
 
 @contextmanager
@@ -134,11 +139,13 @@ def _open(walk: _Walk, path: Path) -> Iterator[DirectoryHandle]:
 
 @dataclass
 class _Walk:
-    """+ is_declared: links may not lead to what is reserved
+    """+ declared: directories of the app
+    + is_declared: links may not lead to what is reserved
     + trusts_users: links where users of the host, but no containers can write are followed
     """
 
-    release: Release
+    app: AppPaths
+    declared: frozenset[Path] = frozenset()
     make: bool = False
     mode: int = MODE
     is_declared: bool = False
@@ -147,8 +154,8 @@ class _Walk:
     def open_parent(self, path: Path) -> tuple[DirectoryHandle, str]:
         """The last directory before a name, and the name; "" for shared/ or / itself."""
         # Links above shared/ are made by a person.
-        app = self.release.app
-        base = next(one for one in (app.shared, app.home, Path("/")) if path.is_relative_to(one))
+        tops = (self.app.shared, self.app.home, Path("/"))
+        base = next(top for top in tops if path.is_relative_to(top))
         names = list(path.relative_to(base).parts)
         if self.make:
             base.mkdir(parents=True, exist_ok=True)
@@ -187,7 +194,7 @@ class _Walk:
         return identity in self._written
 
     def refuse_reserved(self, path: Path, what: str) -> None:
-        shared = self.release.app.shared
+        shared = self.app.shared
         reasons = [
             why_reserved(str(path), str(one), self._reserved_here)
             for one in (shared, shared.resolve())
@@ -199,15 +206,14 @@ class _Walk:
     def _reserved_here(self) -> tuple[str, ...]:
         """Where this host has gpuhost and the engine."""
         root = read_json(ENGINE).get("data-root")
-        homes = (str(APPS.resolve()), str(self.release.app.home.resolve()))
+        homes = (str(APPS.resolve()), str(self.app.home.resolve()))
         return (*homes, *((str(Path(root).resolve()),) if isinstance(root, str) and root else ()))
 
     @cached_property
     def written(self) -> frozenset[Path]:
         """Directories in which containers can write, of all kept releases of all apps."""
-        release = self.release
-        paths = {locate(release, directory.path) for directory in release.plan.directories}
-        for model in release.app.home.parent.glob("*/releases/*/resolved.json"):
+        paths = set(self.declared)
+        for model in self.app.home.parent.glob("*/releases/*/resolved.json"):
             with suppress(FileNotFoundError):  # removed meanwhile
                 paths |= _mounted(model, model.stat().st_mtime_ns)
         return frozenset(paths)

@@ -100,11 +100,11 @@ def _stage_item(
     with open_directory(release, above, make=True), open_parent(release, item.name) as opened:
         parent, name = opened
         target = parent.path / name
-        place = places(release, parent, name, staging, aside)
+        place = places(release.app, parent, name, staging, aside)
     is_database = item.kind == "sqlite"
     exchange = Exchange(str(target), str(place.staging / name), str(place.aside), is_database)
-    exchange.clear_staged(release)
-    with open_recorded(release, place.staging, make=True, mode=PRIVATE) as directory:
+    exchange.clear_staged(release.app)
+    with open_recorded(release.app, place.staging, make=True, mode=PRIVATE) as directory:
         if is_database:
             _copy(backup, item, directory, name)
         else:
@@ -129,7 +129,7 @@ def _open_inside(release: Release, tree: Exchange, relative: Path) -> Iterator[D
     """The staged directory of a database. Raises Failure if a link leads outside."""
     staged = Path(tree.staged)
     with ExitStack() as stack:
-        handle = stack.enter_context(open_recorded(release, staged.parent))
+        handle = stack.enter_context(open_recorded(release.app, staged.parent))
         for name in (staged.name, *relative.parts[:-1]):
             try:
                 handle = stack.enter_context(handle.enter(name))

@@ -151,7 +151,7 @@ def _states(release: Release, paths: Iterable[Path]) -> Iterator[tuple[str, File
             continue
         with (
             suppress(Failure, OSError),
-            open_recorded(release, path.parent) as handle,
+            open_recorded(release.app, path.parent) as handle,
             handle.read(path.name) as file,
         ):
             state = _file(file, keys)

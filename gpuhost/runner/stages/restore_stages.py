@@ -107,7 +107,7 @@ def _stage(work: Restore) -> None:
 def _exchange(work: Restore) -> None:
     _stop_app(work)
     for exchange in work.state.exchanges:
-        exchange.put_in_place(work.release)
+        exchange.put_in_place(work.app)
     for item, server in servers(work.release, work.backup):
         server.swap()
         work.log.write(f"{item.name}: in place")
@@ -118,7 +118,7 @@ def _exchange_back(work: Restore) -> None:
     for _, server in servers(work.release, work.backup):
         server.swap_back()
     for exchange in reversed(work.state.exchanges):
-        exchange.undo(work.release)
+        exchange.undo(work.app)
     activation.activate(work.release)
 
 
@@ -163,7 +163,7 @@ def _stop_app(work: Restore) -> None:
 
 def _clear_staged(work: Restore) -> None:
     for exchange in work.state.exchanges:
-        exchange.clear_staged(work.release)
+        exchange.clear_staged(work.app)
 
 
 def restore_result(operation: Operation, app: AppPaths, state: str, **more: Any) -> Result:
