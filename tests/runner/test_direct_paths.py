@@ -114,7 +114,7 @@ def _of_path(call: ast.Call) -> str:
     base = call.func.value.id if isinstance(call.func.value, ast.Name) else ""
     if base == "os":
         by_handle = {key.arg for key in call.keywords} & {"dir_fd", "src_dir_fd"}
-        return name if name in OF_OS and not by_handle else ""
+        return name if name in OF_OS and not by_handle and not _is_open(call.args) else ""
     if base == "shutil":
         return "" if name in NOT_OF_SHUTIL else name
     if name == "open":
@@ -123,6 +123,12 @@ def _of_path(call: ast.Call) -> str:
     if (name in WITHOUT_ARGUMENT and count == 0) or (name in WITH_ONE and count == 1):
         return name
     return name if name in ALWAYS else ""
+
+
+def _is_open(arguments: list[ast.expr]) -> bool:
+    """Whether the first one is the number of an open file."""
+    first = ast.unparse(arguments[0]) if arguments else ""
+    return first == "number" or first.endswith((".number", ".fileno()"))
 
 
 def is_allowed(module: str, function: str) -> bool:
@@ -181,6 +187,11 @@ def test_a_call_with_a_path_is_found(call: str) -> None:
         *("handle.remove(name)", "text.replace('a', 'b')", "os.fchown(number, 1, 1)"),
         *("os.open(name, flags, dir_fd=handle.number)", "handle.walk(name)", "Release.open(a, b)"),
         *("shutil.copyfileobj(one, other)", "names.remove(name)"),
+        *(
+            "os.utime(number)",
+            "os.listxattr(handle.number)",
+            "os.setxattr(file.fileno(), 'a', b'')",
+        ),
     ],
 )
 def test_a_call_by_handle_is_not_found(call: str) -> None:

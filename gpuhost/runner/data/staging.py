@@ -104,11 +104,14 @@ def _stage_item(
     is_database = item.kind == "sqlite"
     exchange = Exchange(str(target), str(place.staging / name), str(place.aside), is_database)
     exchange.clear_staged(release.app)
-    with open_recorded(release.app, place.staging, make=True, mode=PRIVATE) as directory:
+    with (
+        open_recorded(release.app, place.staging.parent) as above,
+        above.make(place.staging.name, PRIVATE) as directory,
+    ):
         if is_database:
             _copy(backup, item, directory, name)
         else:
-            tarball.unpack(backup.home / item.file, directory.within)
+            tarball.unpack(backup.home / item.file, above.within / place.staging.name)
             unpacked = directory.names()[0]
             exchange = replace(exchange, staged=str(place.staging / unpacked))
     release.log.write(f"{item.name}: staged")
