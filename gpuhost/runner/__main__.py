@@ -22,6 +22,7 @@ from gpuhost.runner.contract import (
     Operation,
     Result,
 )
+from gpuhost.runner.data.rotation import rotate
 from gpuhost.runner.data.scheduled_backup import run_scheduled
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -86,6 +87,10 @@ def run_backup(arguments: argparse.Namespace) -> int:
         print(f"no backup was made: still in progress: {other}", file=sys.stderr)
         return LOCKED
     return GOOD
+
+
+def run_rotation(arguments: argparse.Namespace) -> int:
+    return GOOD if rotate(AppPaths(arguments.app)) else FAILED
 
 
 def run_restore(arguments: argparse.Namespace) -> int:
@@ -223,6 +228,7 @@ def _arguments() -> argparse.Namespace:
     command.add_argument("--by", required=True)
     verb("abort", request_abort).add_argument("--by", required=True)
     verb("backup", run_backup)
+    verb("rotate", run_rotation)
     command = verb("restore", run_restore)
     command.add_argument("backup")
     command.add_argument("--by", required=True)

@@ -27,7 +27,7 @@ PROGRAM = resources("gpuhost.snapshot").joinpath("apps_on_host.py").read_text(en
 HAS_APPS = f"[ -d {APPS} ]"
 REQUEST = Request(
     # What a release's own source and logs need: operations/app_tools.py.
-    packages=("git", "logrotate"),
+    packages=("git", "openssh-client"),
     probes=(
         ProbeCommand(
             "apps", f"python3 -I -S -c {quote(PROGRAM)} {APPS}", seconds=20, only_if=HAS_APPS

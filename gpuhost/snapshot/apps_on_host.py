@@ -62,7 +62,10 @@ def hash_file(path: Path) -> dict[str, Any] | None:
 
 def sha256(path: Path, keys: list[str]) -> str:
     """The hash of the content, or of only these keys of a JSON file."""
-    with path.open("rb") as file:
+    # Opening what a container has put there meanwhile may not wait.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path} is not a regular file")
         content = file.read(LARGEST * 16)
     if keys:
         values = json.loads(content)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 
 
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -80,6 +83,15 @@ def point(link: Path, target: str) -> None:
     temporary.symlink_to(target)
     temporary.rename(link)
     sync_directory(link.parent)
+
+
+def clear(path: Path) -> None:
+    """Delete a file or a tree, if it exists, in a directory where only root can write.
+
+    A container may have made a tree of any depth.
+    """
+    with suppress(FileNotFoundError), DirectoryHandle.open(path.parent) as handle:
+        handle.remove(path.name)
 
 
 def sync_directory(path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ from gpuhost.runner.contract import ReleasePaths
 from gpuhost.runner.docker import images
 from gpuhost.runner.git import checkout
 from gpuhost.runner.lib.commands import try_run
+from gpuhost.runner.lib.files import clear
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import BadPlan, Plan, load
@@ -49,7 +49,7 @@ def prune(release: Release) -> None:
     free_before = capacity.free(directories)
     removed = [r.id for r in releases if r.id not in kept]
     for id_ in removed:
-        shutil.rmtree(release.app.release(id_).home)
+        clear(release.app.release(id_).home)
     untagged = untag(release, kept)
     checkout.forget(release, _commits(release, kept))
     project_files.forget(release.app, kept)
@@ -97,10 +97,7 @@ def _remove_source(paths: ReleasePaths) -> bool:
     made = (paths.source, paths.unfinished, paths.unpacked_overlay)
     sources = [path for path in (*made, paths.archive, paths.overlay) if path.exists()]
     for path in sources:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        clear(path)
     return bool(sources)
 
 

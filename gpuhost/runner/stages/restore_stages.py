@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.contract import FAILED, RESTORE, RESTORED, AppPaths, Operation, Result
@@ -108,7 +107,7 @@ def _stage(work: Restore) -> None:
 def _exchange(work: Restore) -> None:
     _stop_app(work)
     for exchange in work.state.exchanges:
-        exchange.put_in_place()
+        exchange.put_in_place(work.app)
     for item, server in servers(work.release, work.backup):
         server.swap()
         work.log.write(f"{item.name}: in place")
@@ -119,7 +118,7 @@ def _exchange_back(work: Restore) -> None:
     for _, server in servers(work.release, work.backup):
         server.swap_back()
     for exchange in reversed(work.state.exchanges):
-        exchange.undo()
+        exchange.undo(work.app)
     activation.activate(work.release)
 
 
@@ -164,7 +163,7 @@ def _stop_app(work: Restore) -> None:
 
 def _clear_staged(work: Restore) -> None:
     for exchange in work.state.exchanges:
-        clear(Path(exchange.staged).parent)
+        exchange.clear_staged(work.app)
 
 
 def restore_result(operation: Operation, app: AppPaths, state: str, **more: Any) -> Result:
