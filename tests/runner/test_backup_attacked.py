@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tarfile
 import threading
+from collections import namedtuple
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.data import backup
+from gpuhost.runner.data import backup, stored
+from gpuhost.runner.lib.directory_handle import DirectoryHandle, Entry
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory
 from tests.runner.backup_fixtures import a_database
@@ -134,3 +139,59 @@ def test_a_database_that_is_declared_twice_is_saved_once(app: App, path: str) ->
             assert archive.getnames() == ["data", "data/other.db"]
     else:
         assert len(saved) == 2
+
+
+def test_a_name_of_any_bytes_adds_no_line_to_the_log(app: App) -> None:
+    top = app.data("mine/public/file").parent
+    os.mkfifo(top / os.fsdecode(b"a\n00:00:00 == verify \xff\x1b[2J"))
+    release = app.release(backup=Backup(paths=("mine/public",)))
+    backup.backup(release, "schedule")
+    lines = release.paths.log.read_text().splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith(
+        r"1 sockets, pipes or devices are not packed, such as "
+        r"public/a\n00:00:00 == verify \udcff\x1b[2J"
+    )
+
+
+def test_files_that_come_faster_than_they_are_counted_end_at_the_deadline(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.data("mine/public/file")
+
+    def endless(handle: DirectoryHandle, name: str) -> Iterator[Entry]:
+        while True:
+            yield Entry(name, handle, name, handle.state())
+
+    monkeypatch.setattr(DirectoryHandle, "walk", endless)
+    release = app.release(backup=Backup(paths=("mine/public",), limit_s=0))
+    with pytest.raises(Failure, match=r"not packed within backup\.limit_s"):
+        backup.backup(release, "schedule")
+
+
+@pytest.mark.parametrize("declared", [Backup(sqlite=(OWN_DB,)), Backup(paths=("mine",))])
+def test_data_that_grows_meanwhile_does_not_fill_the_disk(
+    app: App, monkeypatch: pytest.MonkeyPatch, declared: Backup
+) -> None:
+    a_database(app.paths.shared / OWN_DB)
+    release = app.release(backup=declared)
+    usage = namedtuple("usage", "free")
+    full = usage(stored.RESERVE // 2 - 1)
+
+    def fill(*_: object) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+
+    monkeypatch.setattr(backup, "_require_space", fill)
+    with pytest.raises(Failure, match="is nearly full: the backup was ended"):
+        backup.backup(release, "schedule")
+    assert list(app.paths.backups.iterdir()) == []
+
+
+def test_a_huge_database_of_holes_takes_no_room(app: App) -> None:
+    path = app.paths.shared / OWN_DB
+    a_database(path, mode="delete")
+    with path.open("r+b") as file:
+        file.truncate(256 << 20)
+    name = backup.backup(app.release(backup=Backup(sqlite=(OWN_DB,))), "schedule")
+    (copy,) = (app.paths.backups / name).glob("1-*")
+    assert (copy.stat().st_size, copy.stat().st_blocks * 512 <= 2 << 20) == (256 << 20, True)

@@ -14,12 +14,10 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import retention, stored
 from gpuhost.runner.data.backup_parts import Part, parts
 from gpuhost.runner.data.stored import Item, Manifest
+from gpuhost.runner.data.tarball_member import shown
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.state.release import Release
-
-# Bytes that a backup leaves free: a full disk would stop the app.
-RESERVE = 256 << 20
 
 
 def before_migration(release: Release) -> None:
@@ -49,19 +47,19 @@ def backup(release: Release, reason: str) -> str:
     try:
         return _backup(release, reason)
     except OSError as error:
-        raise Failure(f"backup: {error.filename or ''} {error.strerror}") from error
+        raise Failure(f"backup: {shown(str(error.filename or ''))} {error.strerror}") from error
 
 
 def _backup(release: Release, reason: str) -> str:
     declared = release.plan.backup
     assert declared is not None
-    to_save = list(parts(release, declared))
+    deadline = time.monotonic() + declared.limit_s
+    to_save = list(parts(release, declared, deadline))
     if not to_save:
         release.log.write("nothing to back up yet")
         return ""
     _require_space(release.app, to_save)
     draft = stored.begin(release.app, reason)
-    deadline = time.monotonic() + declared.limit_s
     try:
         items = tuple(
             _save(part, draft, number, deadline) for number, part in enumerate(to_save, start=1)
@@ -92,7 +90,7 @@ def _save(part: Part, home: Path, number: int, deadline: float) -> Item:
 
 def _require_space(app: AppPaths, to_save: list[Part]) -> None:
     app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
-    need = sum(part.need for part in to_save) + RESERVE
+    need = sum(part.need for part in to_save) + stored.RESERVE
     free = shutil.disk_usage(app.backups).free
     if free < need:
         raise Failure(

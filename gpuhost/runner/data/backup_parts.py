@@ -33,8 +33,10 @@ class Part:
     save: Callable[[Path, float], Item]
 
 
-def parts(release: Release, declared: Backup) -> Iterator[Part]:
+def parts(release: Release, declared: Backup, deadline: float) -> Iterator[Part]:
     """The declared things that exist.
+
+    + deadline: a time.monotonic()
 
     Raises Failure for a missing one that the current release declares too, or OSError.
     """
@@ -52,7 +54,8 @@ def parts(release: Release, declared: Backup) -> Iterator[Part]:
             if source is None:
                 _require_unexpected(release, path, path in expected.paths)
             elif source.path not in databases:
-                yield _path_part(release, path, source, frozenset(databases))
+                need = size(source, databases, deadline)
+                yield _path_part(release, path, need, frozenset(databases))
     for database in declared.postgres:
         part = _postgres_part(release, database, expected=database in expected.postgres)
         if part is not None:
@@ -102,12 +105,12 @@ def _sqlite_part(release: Release, path: str, source: Source) -> Part:
         )
 
     states = (source.handle.look(file.name) for file in sqlite_copy.files_of(source.path))
-    # What is in the -wal file is copied, and then moved into the copy.
-    need = 2 * sum(state.st_size for state in states if state)
-    return Part(path, need, ".sqlite", save)
+    sizes = [state.st_size if state else 0 for state in states]
+    # The copy of the -wal file is moved into that of the database.
+    return Part(path, sum(sizes) + sizes[1], ".sqlite", save)
 
 
-def _path_part(release: Release, path: str, source: Source, without: frozenset[Path]) -> Part:
+def _path_part(release: Release, path: str, need: int, without: frozenset[Path]) -> Part:
     def save(target: Path, deadline: float) -> Item:
         with open_existing(release, path) as now:
             packed = pack(now, target, release.log, without=without, deadline=deadline)
@@ -123,7 +126,7 @@ def _path_part(release: Release, path: str, source: Source, without: frozenset[P
             verified=f"{packed.entries} entries read",
         )
 
-    return Part(path, size(source, without), ".tar.gz", save)
+    return Part(path, need, ".tar.gz", save)
 
 
 def _postgres_part(release: Release, declared: Postgres, *, expected: bool) -> Part | None:

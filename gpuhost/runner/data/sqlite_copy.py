@@ -13,7 +13,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from gpuhost.runner.data import sqlite_locks
-from gpuhost.runner.data.stored import settle
+from gpuhost.runner.data.stored import require_room, settle
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 
@@ -123,8 +123,14 @@ def _copy(source: BinaryIO, target: Path, deadline: float, name: str) -> None:
         while left > 0 and (piece := source.read(min(PIECE, left))):
             if time.monotonic() > deadline:
                 raise _late(name)
-            file.write(piece)
+            require_room(target)
             left -= len(piece)
+            if piece.count(0) == len(piece):
+                # A hole, of any size, takes no room in the copy either.
+                file.seek(len(piece), os.SEEK_CUR)
+            else:
+                file.write(piece)
+        file.truncate()
 
 
 @contextmanager
@@ -138,8 +144,9 @@ def _connect(target: Path, mode: str, deadline: float, name: str) -> Iterator[sq
             ) as database,
             _interrupted(database, deadline),
         ):
-            # Functions in the app's schema are not run.
+            # The file is the app's: its functions are not run, and its pages are not trusted.
             database.execute("PRAGMA trusted_schema = OFF")
+            database.execute("PRAGMA cell_size_check = ON")
             yield database
     except sqlite3.Error as error:
         if time.monotonic() > deadline:

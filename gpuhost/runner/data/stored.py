@@ -26,6 +26,8 @@ PARTIAL = re.compile(r"^\.\d{8}-\d{6}-[a-z-]+(\.\d+)?\.partial$")
 # Written last: a backup without it is incomplete.
 MANIFEST = "manifest.json"
 PIECE = 1 << 20
+# Bytes that a backup leaves free: a full disk would stop the app.
+RESERVE = 256 << 20
 # The clock may be adjusted by this much.
 CLOCK_S = 3600
 
@@ -150,6 +152,15 @@ def finish(app: AppPaths, draft: Path, manifest: Manifest) -> Path:
 def partial(home: Path) -> Path:
     """Where a backup is while it is made or deleted."""
     return home.with_name(f".{home.name}.partial")
+
+
+def require_room(path: Path) -> None:
+    """While a file is written: an app can make data faster than it is saved. Raises Failure."""
+    if shutil.disk_usage(path.parent).free < RESERVE // 2:
+        raise Failure(
+            f"the disk of {path.parent.parent} is nearly full: the backup was ended",
+            fix="free disk space, or keep fewer backups (backup.keep)",
+        )
 
 
 def settle(path: Path) -> None:

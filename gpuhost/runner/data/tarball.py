@@ -24,7 +24,8 @@ def unpack(source: Path, into: Path) -> None:
     """
     with open_archive(source) as raw, failing_as_one(source), open_files():
         archive = Archive(raw)
-        with DirectoryHandle.open(into) as top:
+        # Beside data on another disk, the app can write to the directory above.
+        with DirectoryHandle.open(into.parent) as above, above.enter(into.name) as top:
             _remove_default_acl(top)
             unpacker = _Unpacker(source.name, top)
             try:

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from gpuhost.runner.data import tarball_member as member
 from gpuhost.runner.data.backup_source import Source
+from gpuhost.runner.data.stored import require_room
 from gpuhost.runner.data.tarball_read import Content, open_files
 from gpuhost.runner.lib.directory_handle import Entry
 from gpuhost.runner.lib.failure import Failure
@@ -27,14 +28,15 @@ LONGEST_PATH = 4096
 PIECE = 1 << 18
 
 
-def size(source: Source, without: Collection[Path] = ()) -> int:
-    """Bytes of the files on their disk. Raises OSError."""
+def size(source: Source, without: Collection[Path], deadline: float) -> int:
+    """Bytes of the files on their disk. Raises Failure or OSError."""
+    total = 0
     with open_files():
-        return sum(
-            min(entry.state.st_size, entry.state.st_blocks * member.BLOCK)
-            for entry in source.walk(without)
-            if entry.is_file
-        )
+        for entry in source.walk(without):
+            require_time(source.path.name, deadline)
+            if entry.is_file:
+                total += min(entry.state.st_size, entry.state.st_blocks * member.BLOCK)
+    return total
 
 
 def pack(
@@ -48,7 +50,7 @@ def pack(
     """
     number = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(number, "wb") as raw, open_files():
-        hashed = _Hashed(raw)
+        hashed = _Hashed(raw, target)
         with tarfile.open(
             fileobj=hashed,  # type: ignore[call-overload]
             mode="w:gz",
@@ -65,6 +67,12 @@ def pack(
     return Content(packer.unpacked, packer.entries, hashed.digest.hexdigest())
 
 
+def require_time(name: str, deadline: float) -> None:
+    """An app can make files faster than they are packed. Raises Failure."""
+    if time.monotonic() > deadline:
+        raise Failure(f"{name} was not packed within backup.limit_s")
+
+
 class _Packer:
     def __init__(self, tar: tarfile.TarFile, log: Log, name: str, deadline: float) -> None:
         self._tar, self._log, self._name, self._deadline = tar, log, name, deadline
@@ -78,7 +86,7 @@ class _Packer:
         self.require_time()
         if len(os.fsencode(entry.path)) >= LONGEST_PATH:
             raise Failure(
-                f"{entry.path[:80]}… is too deep for a path, which has at most "
+                f"{member.shown(entry.path)} is too deep for a path, which has at most "
                 f"{LONGEST_PATH - 1} bytes",
                 fix="move it up, or list other paths in x-gpuhost.backup",
             )
@@ -95,12 +103,11 @@ class _Packer:
         if self._left_out:
             self._log.write(
                 f"{self._name}: {self._left_out} sockets, pipes or devices are not packed, "
-                f"such as {self._first_left_out}"
+                f"such as {member.shown(self._first_left_out)}"
             )
 
     def require_time(self) -> None:
-        if time.monotonic() > self._deadline:
-            raise Failure(f"{self._name} was not packed within backup.limit_s")
+        require_time(self._name, self._deadline)
 
     def _leave_out(self, entry: Entry) -> None:
         self._left_out += 1
@@ -145,7 +152,8 @@ class _Packer:
         self.unpacked += state.st_size if pieces is None else sum(size for _, size in pieces)
         if reader.missing:
             self._log.write(
-                f"warning: {path} became shorter while it was read; its end is filled with zeros"
+                f"warning: {member.shown(path)} became shorter while it was read; its end is "
+                "filled with zeros"
             )
 
     def _add_link(self, entry: Entry) -> None:
@@ -199,11 +207,12 @@ class _Reader:
 class _Hashed:
     """A file that is only written, and the hash of what was written."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file, self._path = file, path
         self.digest = hashlib.sha256()
 
     def write(self, content: bytes) -> int:
+        require_room(self._path)
         self.digest.update(content)
         return self._file.write(content)
 
