@@ -51,7 +51,8 @@ def list_backups(state: AppState) -> Iterable[str]:
 
 
 def _names(state: AppState) -> list[str]:
-    return sorted((backup.name for backup in state.backups if backup.complete), reverse=True)
+    newest_first = sorted(state.backups, key=lambda backup: backup.order, reverse=True)
+    return [backup.name for backup in newest_first if backup.complete]
 
 
 def require_restorable(state: AppState, backup: str) -> None:

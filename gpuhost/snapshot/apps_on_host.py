@@ -21,6 +21,7 @@ LARGEST = 1 << 20
 MOST = 50
 OF_THE_PLAN = ("by", "inputs", "project", "revision", "rollback_of")
 NOT_OF_THE_RESULT = ("logs", "output")
+OF_THE_MANIFEST = ("taken", "sequence")
 OF_THE_HISTORY = ("id", "kind", "state", "ended")
 OF_THE_CARDS = ("service", "vram_gb", "places")
 OF_THE_SITE = ("where", "service", "certificate")
@@ -204,7 +205,7 @@ def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
         ],
         "site": describe_site(home, site) if site else None,
         "certificate": certificate(home, site),
-        "schedule": schedule(home, backup, max(taken, default=None)),
+        "schedule": schedule(home, backup, next(iter(taken), None)),
         "last": last_of_history(home / "history.jsonl"),
     }
 
@@ -222,6 +223,23 @@ def newest_first(directory: Path) -> list[Path]:
         return []
     entries = (entry for entry in directory.iterdir() if entry.is_dir() and entry.name[:1] != ".")
     return sorted(entries, key=lambda entry: entry.name, reverse=True)[:MOST]
+
+
+def backups_of(home: Path) -> list[dict[str, Any]]:
+    """The newest first: by number, and those of an earlier version by the time in their name."""
+    backups = []
+    for entry in (home / "backups").glob("[0-9]*"):
+        if entry.is_dir():
+            manifest = small_json(entry / "manifest.json")
+            kept = {key: manifest.get(key) for key in OF_THE_MANIFEST} if manifest else manifest
+            backups.append({"name": entry.name, "manifest": kept})
+    return sorted(backups, key=backup_order, reverse=True)[:MOST]
+
+
+def backup_order(backup: dict[str, Any]) -> tuple[int, str]:
+    """A clock that was ahead or behind changes no order."""
+    sequence = (backup["manifest"] or {}).get("sequence")
+    return (sequence if isinstance(sequence, int) else 0, backup["name"])
 
 
 def locked(path: Path, locks: str) -> bool:
@@ -243,10 +261,7 @@ def locked(path: Path, locks: str) -> bool:
 
 def app(home: Path, locks: str) -> dict[str, Any]:
     current, runner = home / "current", home / "runner.pyz"
-    backups = [
-        {"name": entry.name, "manifest": small_json(entry / "manifest.json")}
-        for entry in newest_first(home / "backups")
-    ]
+    backups = backups_of(home)
     return {
         "name": home.name,
         "current": current.resolve().name if current.is_symlink() else None,
