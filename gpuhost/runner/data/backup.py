@@ -17,6 +17,7 @@ from gpuhost.runner.data.stored import Item, Manifest
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.releases import current_id
 
 # Bytes that a backup leaves free: a full disk would stop the app.
 RESERVE = 256 << 20
@@ -59,7 +60,7 @@ def backup(release: Release, reason: str) -> str:
         items = tuple(
             _save(part, home, number, deadline) for number, part in enumerate(to_save, start=1)
         )
-        manifest = Manifest(release.plan.app, _current_id(release), reason, time.time(), items)
+        manifest = Manifest(release.plan.app, current_id(release.app), reason, time.time(), items)
         stored.finish(home, manifest)
     except BaseException as error:
         shutil.rmtree(home, ignore_errors=True)
@@ -87,8 +88,3 @@ def _require_space(app: AppPaths, to_save: list[Part]) -> None:
             f"{format_size(free)} free on the disk of {app.backups}",
             fix="free disk space, or keep fewer backups (backup.keep)",
         )
-
-
-def _current_id(release: Release) -> str:
-    current = release.app.current
-    return current.resolve().name if current.exists() else ""

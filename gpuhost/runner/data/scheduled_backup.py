@@ -13,6 +13,7 @@ from gpuhost.runner.lib.log import Log
 from gpuhost.runner.state.lock import Locked, lock
 from gpuhost.runner.state.operations import unfinished
 from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.releases import current_id
 
 PAUSE = 5.0
 
@@ -22,13 +23,14 @@ def run_scheduled(app: AppPaths) -> str:
 
     Returns the name of the backup. Raises Failure, or Locked after plan.backup.limit_s.
     """
-    if not app.current.exists():
+    current = current_id(app)
+    if not current:
         raise Failure(f"{app.home.name} has no verified release: there is nothing to back up")
     app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = app.backups / "last.log"
     path.unlink(missing_ok=True)
     log = Log(path)
-    declared = Release.open(app, app.current.resolve().name, log).plan.backup
+    declared = Release.open(app, current, log).plan.backup
     if declared is None:
         raise Failure(f"{app.home.name} declares no backup", fix="declare x-gpuhost.backup")
     return _wait_and_back_up(app, log, declared.limit_s)
@@ -40,7 +42,7 @@ def _wait_and_back_up(app: AppPaths, log: Log, seconds: float) -> str:
         try:
             with _lock_if_idle(app):
                 # Opened again: a release may have ended meanwhile.
-                return backup(Release.open(app, app.current.resolve().name, log), "schedule")
+                return backup(Release.open(app, current_id(app), log), "schedule")
         except Locked as other:
             if time.monotonic() > deadline:
                 log.write(f"no backup was made: still in progress: {other}")

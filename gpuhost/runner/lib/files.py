@@ -41,13 +41,23 @@ def write_json(path: Path, value: Mapping[str, object], *, mode: int = 0o644) ->
     write(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", mode=mode)
 
 
+def load_json(path: Path) -> dict[str, Any]:
+    """The object in a file. Raises OSError, or ValueError if the file is damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a file; {} if it is missing or damaged."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return load_json(path)
     except (OSError, ValueError):
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def append(path: Path, line: str, *, mode: int = 0o644) -> None:
@@ -59,8 +69,26 @@ def append(path: Path, line: str, *, mode: int = 0o644) -> None:
         os.fsync(file.fileno())
 
 
+def set_aside(path: Path, name: str = "") -> Path:
+    """Rename what is damaged, or of unknown use, so that it is neither used nor lost.
+
+    + name: of its new place, in the same directory
+
+    Returns the new path.
+    """
+    target, number = path.with_name(name or f"{path.name}.damaged"), 1
+    while os.path.lexists(target):
+        number += 1
+        target = target.with_name(f"{name or f'{path.name}.damaged'}.{number}")
+    path.rename(target)
+    sync_directory(path.parent)
+    return target
+
+
 def point(link: Path, target: str) -> None:
-    """Create or change a symbolic link atomically."""
+    """Create or change a symbolic link atomically. A directory in its place is set aside."""
+    if link.is_dir() and not link.is_symlink():
+        set_aside(link)
     temporary = link.with_name(f".{link.name}.new")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from gpuhost.runner.contract import CONFIG_HASH, differences, recorded_containers
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.releases import current_id
 
 
 def to_recreate(
@@ -24,7 +25,8 @@ def to_recreate(
 
 
 def _reasons(release: Release, present: list[Container]) -> Iterator[tuple[str, str]]:
-    verified = recorded_containers(release.app.current) or {}
+    current = release.app.release(current_id(release.app)).home
+    verified = recorded_containers(current) or {}
     for container in present:
         if changed := _changed(verified.get(container.service), container):
             yield container.service, f"no longer as verified: {', '.join(changed)}"

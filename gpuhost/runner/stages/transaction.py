@@ -27,6 +27,7 @@ from gpuhost.runner.stages.preflight import check
 from gpuhost.runner.state import abort_request, results
 from gpuhost.runner.state.journal import BEGIN, Journal
 from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.releases import linked_id
 
 PREPARING = (
     Stage("preflight", check),
@@ -88,7 +89,7 @@ class _Transaction(Work):
         return abort_request.requested_by(self._release.app)
 
     def is_done(self) -> bool:
-        return self._release.app.current.resolve() == self._release.paths.home.resolve()
+        return linked_id(self._release.app) == self._release.plan.id
 
     def before_change(self) -> None:
         first_release.note_existing(self._release)
