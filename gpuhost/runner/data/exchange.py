@@ -40,9 +40,10 @@ class Exchange:
     def undo(self) -> None:
         """Move the previous one back. Raises OSError."""
         if not os.path.lexists(self.staged):
-            # Delete the files that the app created beside the restored database.
+            # With the files that the app created beside the restored database.
             for path in self._files[1:]:
-                path.unlink(missing_ok=True)
+                if os.path.lexists(path):
+                    path.rename(Path(self.staged).with_name(path.name))
             if os.path.lexists(self.target):
                 Path(self.target).rename(self.staged)
         for path in self._files:
@@ -50,6 +51,18 @@ class Exchange:
             if os.path.lexists(kept):
                 kept.rename(path)
         self._sync()
+
+    def set_staged_aside(self, aside: str) -> None:
+        """Move the restored one, after an undo, to a directory on the same disk. Raises OSError."""
+        staging = Path(self.staged).parent
+        if not staging.is_dir():
+            return
+        if any(staging.iterdir()):
+            Path(aside).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            staging.rename(_unused(Path(aside)))
+            sync_directory(Path(aside).parent)
+        else:
+            staging.rmdir()
 
     @property
     def _files(self) -> tuple[Path, ...]:

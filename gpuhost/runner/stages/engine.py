@@ -138,8 +138,8 @@ def _tell_clock_jump(log: Log, seconds: float) -> None:
     if abs(seconds) > TOLD_JUMP_S:
         way = "forward" if seconds > 0 else "back"
         log.write(
-            f"warning: the host's clock was set {way} by {abs(seconds):.0f} s; durations and limits "
-            "do not depend on it"
+            f"warning: the host's clock was set {way} by {abs(seconds):.0f} s; no duration and no "
+            "limit depends on it"
         )
 
 

@@ -52,8 +52,9 @@ def prune(release: Release) -> None:
     free_before = capacity.free(directories)
     removed = [r.id for r in releases if r.id not in kept]
     for id_ in removed:
-        _remove(release.app.release(id_).home)
-    _remove_left(release)
+        remove_whole(release.app.release(id_).home)
+    for left in release.app.releases.glob(f".*{REMOVED}"):
+        shutil.rmtree(left)
     untagged = untag(release, kept)
     checkout.forget(release, _commits(release, kept))
     project_files.forget(release.app, kept)
@@ -84,17 +85,14 @@ def trim(release: Release) -> None:
     )
 
 
-def _remove(home: Path) -> None:
-    """Renamed first: half a release must not look like one."""
-    removed = home.with_name(f".{home.name}{REMOVED}")
-    home.rename(removed)
-    shutil.rmtree(removed)
-
-
-def _remove_left(release: Release) -> None:
-    """What an interrupted removal has left."""
-    for path in release.app.releases.glob(f".*{REMOVED}"):
-        shutil.rmtree(path)
+def remove_whole(home: Path) -> None:
+    """Remove a directory in releases/. Renamed first: half a release must not look like one."""
+    if not home.name.startswith("."):
+        home = home.rename(home.with_name(f".{home.name}{REMOVED}"))
+    if home.is_dir() and not home.is_symlink():
+        shutil.rmtree(home)
+    else:
+        home.unlink()
 
 
 def old_failed_ids(releases: Sequence[Existing], current: str, keep: int) -> list[str]:

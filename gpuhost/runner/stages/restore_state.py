@@ -76,8 +76,13 @@ class StateJournal(Journal):
             write_json(self._path, asdict(self.state), mode=0o600)
 
 
-def new_state(backup: Stored) -> State:
-    aside = f"before-restore-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+def new_state(app: AppPaths, backup: Stored) -> State:
+    first = aside = f"before-restore-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    number = 1
+    # The clock may have been set back; an undo must not find the data of another restore there.
+    while (app.backups / aside).exists():
+        number += 1
+        aside = f"{first}.{number}"
     return State(backup.name, aside, manifest=backup.manifest)
 
 

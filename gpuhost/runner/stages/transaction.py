@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from gpuhost.runner.contract import RELEASE, RESTORED, ROLLBACK, UNDONE, Operation, Result
+from gpuhost.runner.contract import (
+    FAILED,
+    RELEASE,
+    RESTORED,
+    ROLLBACK,
+    UNDONE,
+    Operation,
+    Result,
+)
 from gpuhost.runner.data import backup, directories, schedule
 from gpuhost.runner.docker.containers import logs
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import point
 from gpuhost.runner.stages import (
     activation,
@@ -70,6 +80,20 @@ def run_transaction(release: Release) -> Result:
         keep(release)
     else:
         _run_each(release, prune.trim)
+    return result
+
+
+def refuse(release: Release, failure: Failure) -> Result:
+    """Store the result of a release or a rollback that does not begin."""
+    plan = release.plan
+    release.log.write(failure.said)
+    release.log.write(f"-> {failure.fix}")
+    operation = Operation(ROLLBACK if plan.rollback_of else RELEASE, plan.id, plan.by, time.time())
+    details = {"said": failure.said, "fix": failure.fix}
+    result = Result.of(
+        operation, plan.app, FAILED, revision=plan.revision, inputs=plan.inputs, **details
+    )
+    results.write(release, result)
     return result
 
 

@@ -13,7 +13,9 @@ KINDS = (RELEASE, ROLLBACK, RESTORE, REMOVE)
 def unfinished(app: AppPaths) -> Operation | None:
     """The operation in progress, or an interrupted one."""
     operation = Operation.lenient(read_json(app.attempt))
-    return operation if operation.kind in KINDS and (operation.id or operation.kind == REMOVE) else None
+    if operation.kind in KINDS and (operation.id or operation.kind == REMOVE):
+        return operation
+    return None
 
 
 def begin(app: AppPaths, operation: Operation) -> None:

@@ -46,11 +46,11 @@ class Rule:
 
 RESTORE_AGAIN = "restore {id} again: this finishes or undoes it, and deletes nothing"
 MOVE_ASIDE = (
-    "restore a backup: what is in place is set aside, not deleted. To keep what is in place: compare "
-    "{home}/shared with {home}/backups/before-restore-*, put back what is missing, then run "
-    "mv {home}/restore {home}/backups/unread-restore"
+    "restore a backup: what is in place is set aside, not deleted. To keep what is in place: "
+    "compare {home}/shared with {home}/backups/before-restore-*, copy back what is missing, then "
+    "run mv {home}/restore {home}/restore.unread"
 )
-REMOVE_AGAIN = "remove the app again: this finishes the removal; its data stays"
+REMOVE_AGAIN = "release the app: this undoes the removal; or remove it again: this finishes it"
 WAIT = "release, roll back or restore: this first finishes or undoes it; so does the next boot"
 
 ALL_GO_ON = dict.fromkeys(VERBS, Rule(GO_ON))
@@ -69,8 +69,10 @@ TABLE: dict[str, dict[str, Rule]] = {
     },
     REMOVAL_CUT: {
         **dict.fromkeys(VERBS, Rule(REFUSE, REMOVE_AGAIN)),
+        # It makes anew what is removed already.
+        RELEASE: Rule(UNDO),
         REMOVE: Rule(FINISH),
-        RESUME: Rule(FINISH),
+        RESUME: Rule(GO_ON),
     },
     RESTORE_BROKEN: {
         **dict.fromkeys(VERBS, Rule(REFUSE, RESTORE_AGAIN)),
