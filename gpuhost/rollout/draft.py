@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 from gpuhost.appfile.errors import BadApp
 from gpuhost.checks.deployed import repaired_by_a_release
+from gpuhost.checks.deployed.containers import not_running
+from gpuhost.checks.deployed.deployed_app import AppFile, DeployedApp
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.preflight import preflight
 from gpuhost.checks.preflight.proposal import Proposal
@@ -201,7 +203,22 @@ def _draft(
     )
     if not draft.is_unchanged:
         return draft
-    return replace(draft, drifted=repaired_by_a_release(snapshot, settings, app.name))
+    return replace(draft, drifted=_drifted(snapshot, settings, app.name))
+
+
+def _drifted(snapshot: Snapshot, settings: Settings, name: str) -> tuple[Finding, ...]:
+    """Why the current release is not as it was verified. What does not run is not unchanged."""
+    repaired = repaired_by_a_release(snapshot, settings, name)
+    deployed = DeployedApp(snapshot, settings, name, snapshot.apps.get(name), AppFile())
+    id = f"app.{name}.containers"
+    if id in (one.id for one in repaired):
+        return repaired
+    try:
+        stopped = "; ".join(not_running(deployed))
+    except NotRead as error:
+        # Without an engine, preflight says so.
+        stopped = str(error) if snapshot.docker.engine is None else ""
+    return (*repaired, Finding(Status.FAIL, actual=stopped, id=id)) if stopped else repaired
 
 
 def _reason(variant: ChosenVariant | NoVariant) -> str:
