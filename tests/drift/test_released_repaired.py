@@ -96,8 +96,8 @@ def test_what_it_does_not_repair_is_no_change(edit: dict[str, Any], tmp_path: Pa
         # Also just after the engine's start, when the check of the containers waits.
         ({"engine_started": 1795399990, "containers 1 state": "exited"}, "tts-worker-1 is exited"),
         ({"containers 0 state": "restarting"}, "tts-web-1 is restarting"),
-        ({"apps 0 details kept": False, "containers 0 state": "exited",
-          "containers 1 state": "dead", "containers 2 state": "exited"}, "none of its containers runs"),
+        ({"apps 0 details kept": False,
+          **{f"containers {n} state": "exited" for n in range(3)}}, "none of its containers runs"),
     ],
 )  # fmt: skip
 def test_what_does_not_run_is_released_again(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+# A directory or a link to itself, where a file should be.
+NO_FILE = (errno.EISDIR, errno.ELOOP)
 
 
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -19,6 +23,8 @@ def write(path: Path, text: str, *, mode: int = 0o644) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    if _is_directory(path):
+        set_aside(path)
     temporary.rename(path)
     sync_directory(path.parent)
 
@@ -47,6 +53,10 @@ def load_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:
         raise ValueError("its JSON is nested too deeply") from None
+    except OSError as error:
+        if error.errno in NO_FILE:
+            raise ValueError(error.strerror) from error
+        raise
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value
@@ -87,13 +97,25 @@ def set_aside(path: Path, name: str = "") -> Path:
 
 def point(link: Path, target: str) -> None:
     """Create or change a symbolic link atomically. A directory in its place is set aside."""
-    if link.is_dir() and not link.is_symlink():
+    if _is_directory(link):
         set_aside(link)
     temporary = link.with_name(f".{link.name}.new")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
     temporary.rename(link)
     sync_directory(link.parent)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, if it exists. A directory in its place is set aside."""
+    if _is_directory(path):
+        set_aside(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def sync_directory(path: Path) -> None:

@@ -35,7 +35,7 @@ from gpuhost.runner.stages.downtime import Downtime
 from gpuhost.runner.stages.engine import Stage, Work, best_effort, run_or_restore
 from gpuhost.runner.stages.preflight import check
 from gpuhost.runner.state import abort_request, results
-from gpuhost.runner.state.journal import BEGIN, Journal
+from gpuhost.runner.state.journal import BEGIN, UNDO, Entry, Journal
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import linked_id
 
@@ -105,9 +105,19 @@ class _Transaction(Work):
         self.subject = self._release = release
         self.log = release.log
         self.journal = Journal(release.paths.journal)
+        self._find_lost_events()
         self.stages = stages_of(release)
         self.limit_s = release.plan.limit_s
         self._downtime = downtime
+
+    def _find_lost_events(self) -> None:
+        """What other files say has begun, the journal must have too."""
+        journal = self.journal
+        if not all(journal.has(BEGIN, stage) for stage in self._release.record.took):
+            journal.is_damaged = True
+        if self.read_draft() and not journal.has(UNDO):
+            journal.is_damaged = True
+            journal.entries.append(Entry.now(UNDO, ""))
 
     def aborted_by(self) -> str:
         return abort_request.requested_by(self._release.app)

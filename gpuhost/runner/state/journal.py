@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gpuhost.runner.contract import from_json
 from gpuhost.runner.lib import boot_time
-from gpuhost.runner.lib.files import append
+from gpuhost.runner.lib.files import NO_FILE, append
 
 START = "start"  # a runner started on it
 BEGIN = "begin"  # a stage
@@ -45,7 +45,7 @@ class Entry:
 class Journal:
     """The journal of one release.
 
-    + is_damaged: a line that was complete cannot be read: something had begun or ended
+    + is_damaged: lines cannot be read, or are lost: something had begun or ended
     """
 
     is_damaged = False
@@ -108,8 +108,10 @@ def _lines(path: Path) -> list[bytes]:
         return path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return [b""]
-    except IsADirectoryError:
-        return [b"a directory", b""]
+    except OSError as error:
+        if error.errno in NO_FILE:
+            return [b"no file", b""]
+        raise
 
 
 def _entry(line: bytes) -> Entry | None:

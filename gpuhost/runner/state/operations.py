@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from gpuhost.runner.contract import RELEASE, REMOVE, RESTORE, ROLLBACK, AppPaths, Operation
-from gpuhost.runner.lib.files import read_json, write_json
+from gpuhost.runner.lib.files import read_json, remove, write_json
 
 KINDS = (RELEASE, ROLLBACK, RESTORE, REMOVE)
 
@@ -23,5 +23,5 @@ def begin(app: AppPaths, operation: Operation) -> None:
 
 
 def end(app: AppPaths) -> None:
-    app.abort.unlink(missing_ok=True)
-    app.attempt.unlink(missing_ok=True)
+    remove(app.abort)
+    remove(app.attempt)

@@ -141,5 +141,5 @@ def _values(path: Path) -> dict[str, object]:
         return load_json(path)
     except FileNotFoundError:
         return {}
-    except (ValueError, IsADirectoryError) as error:
+    except ValueError as error:
         raise BadPlan(f"{path} is damaged: {error}") from error
