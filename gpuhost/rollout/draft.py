@@ -82,6 +82,7 @@ class Draft:
             and state.given is not None
             and state.given.sha256 == self.resolved.secrets.sha256()
             and state.attempt is None
+            and state.restoring is None
             and not restore_failed(state)
             and not self.drifted
         )
@@ -236,13 +237,14 @@ def _sentences(findings: Iterable[Finding]) -> Iterator[str]:
 
 
 def release_id(snapshot: Snapshot, app: str, inputs: str) -> str:
-    """The host's time and a part of the hash of inputs. Releases are sorted by it.
+    """The host's time and a part of the hash of inputs.
 
-    If the host's clock was set back, the id is one second after the newest release's.
+    If the host's clock was set back, the id is one second after the largest one: releases of an
+    older gpuhost are sorted by it.
     """
     when = utc(snapshot.system.now).strftime(STAMP)
     state = snapshot.apps.get(app)
-    newest = state.newest.id[:STAMP_LENGTH] if state and state.newest else ""
+    newest = max((one.id[:STAMP_LENGTH] for one in state.releases), default="") if state else ""
     if when <= newest:
         with suppress(ValueError):
             when = time.strftime(STAMP, time.gmtime(timegm(time.strptime(newest, STAMP)) + 1))

@@ -95,6 +95,10 @@ class Work(ABC):
 
 def run_or_restore(work: Work) -> Result:
     """Run all stages; if one fails after a change, restore the previous state."""
+    return replace(_run_or_restore(work), took_s=round(work.journal.elapsed_s, 1))
+
+
+def _run_or_restore(work: Work) -> Result:
     if work.is_done():
         return work.result(VERIFIED)
     with best_effort(work.log):
