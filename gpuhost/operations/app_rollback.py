@@ -64,10 +64,14 @@ def from_and_to(apps: Apps, app: str, name: str | None) -> tuple[ReleaseState | 
         return None, current
     # A release that was rolled back to keeps its age: the next rollback goes further back, and
     # never to the release that was rolled back from.
-    older = [release for release in verified if _original(release) < _original(current)]
+    newest_first = [release.id for release in state.releases]
+    began = {id: -place for place, id in enumerate(newest_first)}
+    age = [began.get(_original(release), -len(began)) for release in verified]
+    now = began.get(_original(current), -len(began))
+    older = [(at, release) for at, release in zip(age, verified, strict=True) if at < now]
     if not older:
         raise StartRefused(["there is no verified release before the current one"])
-    return running, max(older, key=_original)
+    return running, max(older, key=lambda pair: pair[0])[1]
 
 
 def _named(verified: list[ReleaseState], name: str) -> ReleaseState:

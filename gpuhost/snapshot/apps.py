@@ -125,7 +125,7 @@ def _details(value: object) -> Details | str:
 
 def _app(value: Mapping[str, Any], units: Units) -> AppState:
     name = text(value.get("name"))
-    given, attempt = value.get("given"), value.get("attempt")
+    given, attempt, restoring = (value.get(key) for key in ("given", "attempt", "restoring"))
     return AppState(
         name=name,
         current=text(value.get("current")) or None,
@@ -145,6 +145,7 @@ def _app(value: Mapping[str, Any], units: Units) -> AppState:
             for backup in mappings(value.get("backups"))
         ),
         backup_units=_backup_units(name, units),
+        restoring=None if restoring is None else text(mapping(restoring).get("backup")),
         details=_details(value.get("details")),
     )
 

@@ -34,9 +34,9 @@ def small_json(path: Path) -> dict[str, Any] | None:
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             value = json.loads(file.read(LARGEST))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -52,7 +52,7 @@ def hash_file(path: Path) -> dict[str, Any] | None:
     try:
         state = path.stat()
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
+    except OSError:
         return None
     try:
         owner = pwd.getpwuid(state.st_uid).pw_name
@@ -214,15 +214,35 @@ def details_or_error(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any
     """Invalid files of one app must not hide the other apps."""
     try:
         return details(home, backups)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         return {"said": f"files of its release are not what gpuhost wrote: {type(error).__name__}"}
 
 
-def newest_first(directory: Path) -> list[Path]:
+def by_name(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
     entries = (entry for entry in directory.iterdir() if entry.is_dir() and entry.name[:1] != ".")
-    return sorted(entries, key=lambda entry: entry.name, reverse=True)[:MOST]
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def newest_first(directory: Path) -> list[Path]:
+    return by_name(directory)[::-1][:MOST]
+
+
+def releases_newest_first(directory: Path) -> list[Path]:
+    """In the order in which they began: as state/releases.py of the runner."""
+    numbers: dict[Path, int] = {}
+    last = 0
+    for home in by_name(directory):
+        number = (small_json(home / "record.json") or {}).get("sequence")
+        last = numbers[home] = number if type(number) is int and number > 0 else last
+    return sorted(numbers, key=lambda home: (numbers[home], home.name), reverse=True)[:MOST]
+
+
+def restoring(path: Path) -> dict[str, Any] | None:
+    """The state of a restore that has not ended; {} if it cannot be read."""
+    state = small_json(path)
+    return state and {key: state.get(key) for key in ("backup", "step")}
 
 
 def backups_of(home: Path) -> list[dict[str, Any]]:
@@ -264,12 +284,13 @@ def app(home: Path, locks: str) -> dict[str, Any]:
     backups = backups_of(home)
     return {
         "name": home.name,
-        "current": current.resolve().name if current.is_symlink() else None,
-        "runner": runner.resolve().name if runner.exists() else None,
+        "current": current.readlink().name if current.is_symlink() else None,
+        "runner": runner.readlink().name if runner.is_symlink() else None,
         "given": hash_file(current / "given.json"),
         "locked": locked(home / "lock", locks),
         "attempt": small_json(home / "attempt.json"),
-        "releases": [release(entry) for entry in newest_first(home / "releases")],
+        "restoring": restoring(home / "restore" / "state.json"),
+        "releases": [release(entry) for entry in releases_newest_first(home / "releases")],
         "backups": backups,
         "details": details_or_error(home, backups) if current.exists() else None,
     }

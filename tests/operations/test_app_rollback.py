@@ -104,3 +104,10 @@ def test_a_release_that_did_not_start_again_is_the_target(
 def test_every_reason_to_refuse(apps: Apps, requested: str | None, says: str) -> None:
     with pytest.raises(StartRefused, match=says):
         from_and_to(apps, "tts", requested)
+
+
+def test_the_order_of_releases_is_the_hosts_not_that_of_their_ids() -> None:
+    """The clock was ahead when the first one was made."""
+    releases = [_release("2026-3"), _release("2020-2"), _release("2030-1")]
+    _, chosen = from_and_to(_apps(*releases), "tts", None)
+    assert chosen.id == "2020-2"

@@ -97,6 +97,7 @@ def test_another_input_is_a_change(tmp_path: Path, changed: dict[str, str]) -> N
         {"given": None},
         {"current": None},
         {"attempt": {"kind": "release", "id": "x", "by": "me@here", "started": 1}},
+        {"restoring": {"backup": "20260101-000000-schedule", "step": "undoing"}},
     ],
 )
 def test_without_a_good_release_it_is_a_change(tmp_path: Path, host: dict[str, Any]) -> None:

@@ -73,7 +73,9 @@ def test_interrupted_after_verification_a_restore_only_cleans_up(
     with monkeypatch.context() as patched:
         patched.setattr(postgres.Server, "dump", _cut)
         postgresql.set_databases("shop", aside)
-        patched.setattr(postgres.Server, "has_aside", lambda self: bool(activated.seen))
+        patched.setattr(
+            postgres.Server, "has", lambda self, name: name == aside and bool(activated.seen)
+        )
         with pytest.raises(Cut):
             restore(app.paths, name, "ada")
     ended = restore(app.paths, name, "ada")

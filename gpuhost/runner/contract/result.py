@@ -40,6 +40,7 @@ class Result:
     + untouched: containers started by hand that still exist
     + migrated: a migration that may have changed data had begun
     + gap_s: how long the app did not answer
+    + took_s: without the time while its host was off; None: of an older gpuhost
     + aborted_by: who ended it with `gpuhost abort`; "": nobody
     """
 
@@ -64,6 +65,7 @@ class Result:
     migrated: bool = False
     backup: str = ""
     gap_s: float | None = None
+    took_s: float | None = None
     aborted_by: str = ""
 
     @classmethod

@@ -18,6 +18,7 @@ from gpuhost.runner.data.tarball_member import shown
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.releases import current_id
 
 
 def before_migration(release: Release) -> None:
@@ -65,7 +66,7 @@ def _backup(release: Release, reason: str) -> str:
             _save(part, draft, number, deadline) for number, part in enumerate(to_save, start=1)
         )
         _require_only(draft, items)
-        manifest = Manifest(release.plan.app, _current_id(release), reason, time.time(), items)
+        manifest = Manifest(release.plan.app, current_id(release.app), reason, time.time(), items)
         home = stored.finish(release.app, draft, manifest)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -98,8 +99,3 @@ def _require_space(app: AppPaths, to_save: list[Part]) -> None:
             f"{format_size(free)} free on the disk of {app.backups}",
             fix="free disk space, or keep fewer backups (backup.keep)",
         )
-
-
-def _current_id(release: Release) -> str:
-    current = release.app.current
-    return current.resolve().name if current.exists() else ""

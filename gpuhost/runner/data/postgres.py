@@ -95,7 +95,7 @@ class Server:
 
     def swap(self) -> None:
         """Rename the database in use aside, and the new one to its name. Again: no change."""
-        if self._exists(self.aside):
+        if self.has(self.aside):
             return
         self._sql(
             self._disconnect_sql()
@@ -106,7 +106,7 @@ class Server:
 
     def swap_back(self) -> None:
         """Undo `swap`. Without it: no change."""
-        if not self._exists(self.aside):
+        if not self.has(self.aside):
             return
         self._sql(
             self._disconnect_sql()
@@ -126,15 +126,12 @@ class Server:
     def aside(self) -> str:
         return f"gpuhost_before_{self._short}"
 
-    def has_aside(self) -> bool:
-        return self._exists(self.aside)
-
     @property
     def _short(self) -> str:
         # PostgreSQL truncates names to 63 bytes.
         return sha256(self.database.encode()).hexdigest()[:10]
 
-    def _exists(self, database: str) -> bool:
+    def has(self, database: str) -> bool:
         return database in self._sql(
             "SELECT datname FROM pg_database;\n", "listing databases"
         ).split("\n")

@@ -16,6 +16,7 @@ from gpuhost.runner.contract import (
 )
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.releases import current_id
 
 
 def to_recreate(
@@ -29,7 +30,8 @@ def to_recreate(
 
 
 def _reasons(release: Release, present: list[Container]) -> Iterator[tuple[str, str]]:
-    if record := recorded_containers(release.app.current):
+    current = release.app.release(current_id(release.app)).home
+    if record := recorded_containers(current):
         for container in present:
             if changed := _changed(record, container):
                 yield container.service, f"no longer as verified: {', '.join(changed)}"
