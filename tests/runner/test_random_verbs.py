@@ -124,6 +124,9 @@ class Sequence:
             new = f"20260101-{world.releases:06d}-{world.releases:08x}"
             homes = sorted(path.name for path in world.app.paths.releases.glob("2*"))
             return (new, "--to", self.random.choice(homes), "--by", "me") if homes else None
+        if verb == "backup" and not self.is_settled:
+            # It waits until the other operation has ended.
+            return None
         if verb == "restore":
             present = [each.name for each in stored.complete(world.app.paths)]
             if not present:

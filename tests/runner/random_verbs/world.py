@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -40,7 +41,8 @@ from tests.runner.random_verbs.faults import Fault, Injection
 
 KEEP = 2
 GOOD, FAILED, USAGE, UNRESTORED, LOCKED, UNFORESEEN = range(6)
-KILLED = 137
+# Of a verb: one that waits for ever is a failure.
+LIMIT_S = 60
 
 
 @dataclass
@@ -101,6 +103,7 @@ class World:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)
                 sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115
+                signal.alarm(LIMIT_S)
                 fake_stages(self)
                 sys.argv = ["runner.pyz", verb, str(self.app.paths.home), *arguments]
                 Injection(fault, str(self.app.paths.home.parent), self.offset).install()
