@@ -29,6 +29,7 @@ from tests.runner.ended_result import result_of
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import (
     NOW,
+    THEN,
     Activation,
     Cut,
     a_backup,
@@ -330,6 +331,25 @@ def test_an_unfinished_copy_survives_a_removal(host: Host) -> None:
     write_json(host.app.paths.copying, {"models": NEW})
     assert host.verb(transitions.REMOVE) == entry.GOOD
     assert host.app.paths.copying.exists()
+
+
+def test_an_undo_that_fails_half_way_continues_where_it_ended(host: Host) -> None:
+    real = exchange.Exchange.undo
+
+    def undo(one: exchange.Exchange) -> None:
+        if one.target.endswith("settings.json"):
+            _no_disk()
+        real(one)
+
+    host.activated.wrong = [BAD]
+    with host.monkeypatch.context() as patched:
+        patched.setattr(exchange.Exchange, "undo", undo)
+        assert host.run("restore", host.backup, "--by", "ada") == entry.UNRESTORED
+    assert state(host.app) == ("now", *THEN[1:])
+    host.app.data("settings.json", "later")
+    assert host.verb(transitions.RELEASE) == entry.FAILED
+    restore_again(host)
+    assert (state(host.app), "later" in host.words) == (NOW, True)
 
 
 def test_restored_data_that_the_app_wrote_to_is_kept_by_the_undo(host: Host) -> None:

@@ -93,7 +93,8 @@ def places(target: Path, staging: Path, aside: Path) -> Places:
     if os.path.ismount(target):
         raise Failure(
             f"{target} is a mount point, which cannot be renamed",
-            fix="stop the app, and unpack the file of the backup into it manually",
+            fix="stop the app, move what is in it to another directory, then unpack the file of "
+            "the backup into it",
         )
     staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if _same_disk(staging.parent, target.parent):
