@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from gpuhost.runner.data import exchange, schedule
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.site import certificates
+from gpuhost.runner.stages import carry_out
 from gpuhost.runner.stages import restore as restoring
 from gpuhost.runner.stages.restore_state import read_state
 from gpuhost.runner.state import operations, results, transitions
@@ -133,7 +135,7 @@ def host(
         results.write(release, result_of(release))
         return result_of(release)
 
-    monkeypatch.setattr(entry, "run_transaction", run_transaction)
+    monkeypatch.setattr(carry_out, "run_transaction", run_transaction)
     return made
 
 
@@ -350,6 +352,18 @@ def test_an_undo_that_fails_half_way_continues_where_it_ended(host: Host) -> Non
     assert host.verb(transitions.RELEASE) == entry.FAILED
     restore_again(host)
     assert (state(host.app), "later" in host.words) == (NOW, True)
+
+
+def test_two_restores_with_the_same_time_do_not_mix_what_they_set_aside(host: Host) -> None:
+    """The clock was set back between them."""
+    frozen = time.gmtime(1795300000)
+    host.monkeypatch.setattr(time, "gmtime", lambda *seconds: frozen)
+    restore_one(host)
+    host.write("later")
+    host.activated.wrong = [BAD]
+    assert host.verb(transitions.RESTORE) == entry.FAILED
+    assert state(host.app) == ("later", ["then.mp3"], "later")
+    assert host.words >= {"now", "then", "later"}
 
 
 def test_restored_data_that_the_app_wrote_to_is_kept_by_the_undo(host: Host) -> None:
