@@ -12,6 +12,9 @@ from typing import Any
 from gpuhost.appfile.compose.paths import leads_out
 from gpuhost.appfile.document import KeyPath
 from gpuhost.appfile.model import XGpuhost
+from gpuhost.runner.contract import APPS, AppPaths, why_reserved
+
+WILD = frozenset("*?[")
 
 
 def leading_out(block: XGpuhost, directory: str) -> Iterator[tuple[KeyPath, str | None]]:
@@ -19,6 +22,24 @@ def leading_out(block: XGpuhost, directory: str) -> Iterator[tuple[KeyPath, str 
     for key_path, path, is_key in _paths(block):
         if not path.startswith("/") and leads_out(f"{directory}/{path}"):
             yield key_path, None if is_key else path
+
+
+def refused(block: XGpuhost, app: str) -> Iterator[tuple[KeyPath, str | None, str]]:
+    """Paths of the block that no app may name: the key, the value if it has one, and why.
+
+    + app: its name
+    """
+    shared = str(AppPaths(APPS / app).shared)
+    for key_path, path, is_key in _paths(block):
+        directory = posixpath.dirname(path) if key_path[0] == "logs" else path
+        if WILD & set(directory) and key_path[0] == "logs":
+            reason = "* is for the name of a file; give each directory an entry of its own"
+        elif not path.startswith("/") and leads_out(path):
+            continue  # of `leading_out`
+        elif reason := why_reserved(posixpath.join(shared, directory), shared):
+            reason += "; name a directory of the app alone, such as /srv/NAME, or a relative path"
+        if reason:
+            yield key_path, None if is_key else path, reason
 
 
 def _paths(block: XGpuhost) -> Iterator[tuple[KeyPath, str, bool]]:

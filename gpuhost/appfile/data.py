@@ -30,7 +30,7 @@ class Logs(Section):
     """Log files that the app writes into bind mounts, rotated on the host."""
 
     files: tuple[ProjectPath, ...] = ()
-    """Relative to the project directory; * allowed."""
+    """Relative to the project directory; * allowed in the name of a file."""
     max_size_mb: Annotated[int, Field(ge=1)] = 50
     """Rotate when larger than this, and daily."""
     keep: Annotated[int, Field(ge=1)] = 7

@@ -98,7 +98,7 @@ def _app(path: Path, text: bytes, documents: Sequence[Document], files: ProjectF
     lines: list[str] = []
     if is_complete:
         here = None if files else directory
-        more, lines = of_project(block, project, here, problems, is_valid=is_valid)
+        more, lines = of_project(block, project, here, problems, path.stem, is_valid=is_valid)
         problems += more
     if problems or lines:
         raise _bad_app(path, whole, problems, lines)

@@ -62,6 +62,9 @@ def reject_duplicates(paths: Mapping[str, Any]) -> None:
 
 Location = Annotated[
     str,
-    Field(pattern=r"^(= |\^~ |~ |~\* )?/[^\s{};\"']*$", title='a location, such as "/api/"'),
+    Field(
+        pattern=r"^(= |\^~ |~ |~\* )?/[^\s{};\"'\x00-\x1f\x7f]*$",
+        title='a location, such as "/api/"',
+    ),
     AfterValidator(_check_regex),
 ]

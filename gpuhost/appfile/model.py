@@ -9,12 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from gpuhost.appfile.build import Build
 from gpuhost.appfile.data import Backup, Directory, Logs, Migrate
 from gpuhost.appfile.gpu import Gpu, Variant
-from gpuhost.appfile.host_paths import DirectoryPath
 from gpuhost.appfile.nginx import Nginx
 from gpuhost.appfile.secret import Secret
 from gpuhost.appfile.section import (
     MAX_GB,
     Profile,
+    ProjectPath,
     SecretName,
     Section,
     Service,
@@ -96,8 +96,8 @@ class XGpuhost(Section):
     """What is different on a host without one; default: the app is refused there."""
     secrets: dict[SecretName, Secret] = {}
     """Secrets, by the name of the environment variable."""
-    directories: dict[DirectoryPath, Directory] = {}
-    """Directories to create; system directories such as / or /etc are refused."""
+    directories: dict[ProjectPath, Directory] = {}
+    """Directories to create; those of the system, of Docker and of gpuhost are refused."""
     logs: Logs = Logs()
     """Log files in bind mounts, to rotate."""
     migrate: Migrate | None = None

@@ -17,6 +17,7 @@ def of_project(
     project: ComposeProject,
     directory: Path | None,
     problems: Sequence[Problem],
+    app: str,
     *,
     is_valid: bool,
 ) -> tuple[list[Problem], list[str]]:
@@ -24,6 +25,7 @@ def of_project(
 
     + directory: of the project on this machine; None: its files are given, or in a repository
     + problems: of the block itself
+    + app: its name
     + is_valid: whether every section of the block is valid
     """
     if project.errors and directory and not directory.is_dir() and block.source:
@@ -37,7 +39,7 @@ def of_project(
     wrong = {problem.key_path if is_valid else problem.key_path[:2] for problem in problems}
     return [
         problem
-        for problem in references.check(block, project)
+        for problem in references.check(block, project, app)
         if problem.key_path not in wrong and problem.key_path[:2] not in wrong
     ], list(map(str, project.errors))
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gpuhost.appfile.block_paths import leading_out
+from gpuhost.appfile.block_paths import leading_out, refused
 from gpuhost.appfile.compose.model import ComposeFile, ComposeService
 from gpuhost.appfile.compose.project import ComposeProject
 from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
@@ -18,8 +18,11 @@ from gpuhost.appfile.schema import KEY
 REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
-def check(block: XGpuhost, project: ComposeProject) -> Iterator[Problem]:
-    """Check what one section of the block cannot check alone."""
+def check(block: XGpuhost, project: ComposeProject, app: str) -> Iterator[Problem]:
+    """Check what one section of the block cannot check alone.
+
+    + app: its name
+    """
     compose = project.compose
     yield from _variants(block, compose)
     yield from _services(block, compose)
@@ -33,6 +36,8 @@ def check(block: XGpuhost, project: ComposeProject) -> Iterator[Problem]:
         yield _problem(
             key_path, "leads out of the source; use a path in it, or an absolute path", path
         )
+    for key_path, path, reason in refused(block, app):
+        yield _problem(key_path, reason, path)
 
 
 def _problem(key_path: KeyPath, message: str, value: Any = None) -> Problem:

@@ -19,7 +19,7 @@ def packages(
     """
     Install the packages that are missing; installed ones keep their version.
 
-    + packages: "git" for an app whose source is a repository, "logrotate" for one with log files
+    + packages: "git" for an app whose source is a repository, "openssh-client" for one behind ssh
     + lock_timeout_s: seconds to wait for another apt process
 
     **Example:**
@@ -27,7 +27,7 @@ def packages(
     .. code:: python
 
         from gpuhost.operations import app_tools
-        app_tools.packages(name="Tools of apps", packages=("git", "logrotate"))
+        app_tools.packages(name="Tools of apps", packages=("git", "openssh-client"))
     """
     snapshot = read(Settings())
     installed = installed_packages(snapshot.probes)

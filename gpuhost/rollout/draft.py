@@ -45,7 +45,7 @@ STAMP = "%Y%m%d-%H%M%S"
 STAMP_LENGTH = len("20261122-010203")
 
 
-class Refused(Exception):
+class StartRefused(Exception):
     """Every reason why nothing is started, a line each. Nothing was changed."""
 
     def __init__(self, lines: Iterable[str]) -> None:
@@ -152,7 +152,7 @@ def restore_failed(state: AppState) -> bool:
 def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings) -> Draft:
     """What a release would do on this host.
 
-    Raises Refused, with every reason.
+    Raises StartRefused, with every reason.
     """
     app = resolved.app
     variant = choose_variant(app, snapshot, settings)
@@ -172,7 +172,7 @@ def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings)
     findings = preflight(snapshot, app, variant, settings, secrets=resolved.secret_errors)
     errors += _sentences(findings)
     if errors or draft is None:
-        raise Refused(errors or [_reason(variant)])
+        raise StartRefused(errors or [_reason(variant)])
     return draft
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gpuhost.runner.contract import REMOVE, AppPaths
+from gpuhost.runner.data.rotation import rotate
 from gpuhost.runner.data.scheduled_backup import run_scheduled
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -82,6 +83,10 @@ def run_backup(arguments: argparse.Namespace) -> int:
     return GOOD
 
 
+def run_rotation(arguments: argparse.Namespace) -> int:
+    return GOOD if rotate(AppPaths(arguments.app)) else FAILED
+
+
 def run_restore(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     with _lock(app):
@@ -137,6 +142,7 @@ def _arguments() -> argparse.Namespace:
     command.add_argument("--by", required=True)
     verb("abort", request_abort).add_argument("--by", required=True)
     verb("backup", run_backup)
+    verb("rotate", run_rotation)
     command = verb("restore", run_restore)
     command.add_argument("backup")
     command.add_argument("--by", required=True)

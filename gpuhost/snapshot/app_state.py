@@ -40,11 +40,21 @@ class Given:
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup. complete: it has its manifest, which is written last; taken: the time in it."""
+    """A backup.
+
+    + complete: it has its manifest, which is written last
+    + taken: the time of the host's clock then
+    + sequence: its number, which gives the order; 0: made by an earlier version
+    """
 
     name: str
     complete: bool
     taken: int | None = None
+    sequence: int = 0
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return (self.sequence, self.name)
 
 
 @dataclass(frozen=True)

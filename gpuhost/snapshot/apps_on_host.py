@@ -21,6 +21,7 @@ LARGEST = 1 << 20
 MOST = 50
 OF_THE_PLAN = ("by", "inputs", "project", "revision", "rollback_of")
 NOT_OF_THE_RESULT = ("logs", "output")
+OF_THE_MANIFEST = ("taken", "sequence")
 OF_THE_HISTORY = ("id", "kind", "state", "ended")
 OF_THE_CARDS = ("service", "vram_gb", "places")
 OF_THE_SITE = ("where", "service", "certificate")
@@ -62,7 +63,10 @@ def hash_file(path: Path) -> dict[str, Any] | None:
 
 def sha256(path: Path, keys: list[str]) -> str:
     """The hash of the content, or of only these keys of a JSON file."""
-    with path.open("rb") as file:
+    # Opening what a container has put there meanwhile may not wait.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path} is not a regular file")
         content = file.read(LARGEST * 16)
     if keys:
         values = json.loads(content)
@@ -201,7 +205,7 @@ def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
         ],
         "site": describe_site(home, site) if site else None,
         "certificate": certificate(home, site),
-        "schedule": schedule(home, backup, max(taken, default=None)),
+        "schedule": schedule(home, backup, next(iter(taken), None)),
         "last": last_of_history(home / "history.jsonl"),
     }
 
@@ -241,6 +245,23 @@ def restoring(path: Path) -> dict[str, Any] | None:
     return state and {key: state.get(key) for key in ("backup", "step")}
 
 
+def backups_of(home: Path) -> list[dict[str, Any]]:
+    """The newest first: by number, and those of an earlier version by the time in their name."""
+    backups = []
+    for entry in (home / "backups").glob("[0-9]*"):
+        if entry.is_dir():
+            manifest = small_json(entry / "manifest.json")
+            kept = {key: manifest.get(key) for key in OF_THE_MANIFEST} if manifest else manifest
+            backups.append({"name": entry.name, "manifest": kept})
+    return sorted(backups, key=backup_order, reverse=True)[:MOST]
+
+
+def backup_order(backup: dict[str, Any]) -> tuple[int, str]:
+    """A clock that was ahead or behind changes no order."""
+    sequence = (backup["manifest"] or {}).get("sequence")
+    return (sequence if isinstance(sequence, int) else 0, backup["name"])
+
+
 def locked(path: Path, locks: str) -> bool:
     """Whether a process holds the lock. To try the lock could block a process that starts now."""
     try:
@@ -260,10 +281,7 @@ def locked(path: Path, locks: str) -> bool:
 
 def app(home: Path, locks: str) -> dict[str, Any]:
     current, runner = home / "current", home / "runner.pyz"
-    backups = [
-        {"name": entry.name, "manifest": small_json(entry / "manifest.json")}
-        for entry in newest_first(home / "backups")
-    ]
+    backups = backups_of(home)
     return {
         "name": home.name,
         "current": current.readlink().name if current.is_symlink() else None,

@@ -30,5 +30,3 @@ def _packages(app: XGpuhost) -> Iterator[str]:
         yield "git"
         if not app.source.git.startswith("http"):
             yield "openssh-client"
-    if app.logs.files:
-        yield "logrotate"

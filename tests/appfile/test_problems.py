@@ -142,9 +142,36 @@ REFUSED: list[tuple[str, list[str]]] = [
     *(
         (
             f"directories: {{'{path}': {{mode: '0700'}}}}",
-            [f"2: x-gpuhost.directories.{path}: the name must be a directory of the app, not"],
+            [f"2: x-gpuhost.directories.{path}: {reason}"],
         )
-        for path in ("/", "/.", "//etc", "/etc/", "/etc/tts", "/usr/share/x", "/var/run/x", "/home")
+        for path, reason in {
+            "/": "/bin, which is the system's, is in it; name a directory of the app alone",
+            "//etc": "/etc is the system's",
+            "/etc/tts": "/etc is the system's",
+            "/home": "/home is for all programs",
+            "/opt/gpuhost/tts/releases": "/opt/gpuhost is gpuhost's own",
+            "/opt/gpuhost/other/shared/data": "/opt/gpuhost is gpuhost's own",
+            "/var/lib/docker/volumes/x": "/var/lib/docker is the container engine's",
+            ".gpuhost-part": ".gpuhost-part: gpuhost gives such names to its own files",
+        }.items()
+    ),
+    *(
+        (
+            f"{key}: {{{inner}: ['{path}']}}",
+            [f"2: x-gpuhost.{key}.{inner}[0] = '{path}': {reason}"],
+        )
+        for key, inner, path, reason in (
+            ("logs", "files", "/etc/*.log", "/etc is the system's"),
+            ("logs", "files", "/var/log/*.log", "/var/log/apt, which is the system's, is in it"),
+            ("logs", "files", "logs/*/*.log", "* is for the name of a file; give each directory"),
+            ("logs", "files", "lo[gs]/a.log", "* is for the name of a file; give each directory"),
+            ("backup", "paths", "/opt", "/opt/cni, which is the container engine's, is in it"),
+            ("backup", "sqlite", "/root/.ssh/x.db", "it is of a login, not of the app"),
+        )
+    ),
+    (
+        'nginx: {upstream: "127.0.0.1:1", paths: {"/a\\0b": {}}}',
+        ["2: x-gpuhost.nginx.paths.'/a\\x00b': the name must be a location, such as"],
     ),
     (
         "nginx: {where: container, service: proxy, config: /etc/cron.d/x, upstream: 'app:1'}",
@@ -269,6 +296,9 @@ ALLOWED = [
     "secrets: {A: {generate: hex, bytes: 16}, B: {min_length: 12, refuse: [changeme]}}",
     "verify: {steps: [{health: {url: 'http://x', expect: {json: {ok: true, n: 3}}}}]}",
     "directories: {data: {}, /srv/tts: {}, /home/me/tts: {}, /var/lib/tts: {}, /etcetera: {}}",
+    "directories: {/opt/gpuhost/tts/shared/data: {}, /opt/tts: {}, /mnt/disk: {}, /data: {}}",
+    "logs: {files: ['logs/*.log', 'logs/[a-c]?.txt', /srv/tts/logs/a.log, /var/log/tts/*]}",
+    "backup: {paths: [., data, /root/tts, /var/www], sqlite: [/srv/tts/x.db]}",
     "public: ['app:3000']\nproject: other",
     "nginx: {where: container, service: proxy, config: n/d.conf, upstream: 'app:3000'}",
 ]

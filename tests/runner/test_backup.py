@@ -94,12 +94,12 @@ def test_too_little_disk_space_fails_before_anything_is_written(
 ) -> None:
     app.data("data/file", "x" * 1000)
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(backup.RESERVE + 999))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(stored.RESERVE + 999))
     release = app.release(backup=Backup(paths=("data",)))
     with pytest.raises(Failure, match="not enough disk space for a backup"):
         backup.backup(release, "release")
     assert list(app.paths.backups.iterdir()) == []
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(backup.RESERVE + 1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(stored.RESERVE + 1000))
     assert backup.backup(release, "release")
 
 

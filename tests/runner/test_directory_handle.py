@@ -81,6 +81,25 @@ def test_a_pipe_with_a_writer_is_no_file(handle: DirectoryHandle) -> None:
         os.close(other)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a device")
+def test_a_device_is_not_opened(handle: DirectoryHandle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker's default capabilities are enough to make one in a mounted directory."""
+    os.mknod(handle.path / "name", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    opened: list[int] = []
+    real = os.open
+
+    def record(path: str, flags: int, *rest: int, **directory: int) -> int:
+        opened.append(flags)
+        return real(path, flags, *rest, **directory)
+
+    monkeypatch.setattr(os, "open", record)
+    for act in (ACTS["read"], ACTS["overwrite"]):
+        with pytest.raises(OSError, match="not a regular file"):
+            act(handle, "name")
+    assert opened
+    assert all(flags & os.O_PATH for flags in opened)
+
+
 def test_a_handle_stays_when_its_directory_is_exchanged_for_a_link(
     handle: DirectoryHandle, tmp_path: Path
 ) -> None:

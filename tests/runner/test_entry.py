@@ -12,7 +12,7 @@ import pytest
 from gpuhost.rollout.deliver import resume_unit_text
 from gpuhost.runner import __main__ as entry
 from gpuhost.runner.contract import RESTORE_FAILED, RESTORED, VERIFIED, Operation, Result
-from gpuhost.runner.plan import Backup, BadPlan
+from gpuhost.runner.plan import Backup, BadPlan, Logs
 from gpuhost.runner.stages import carry_out
 from gpuhost.runner.state import results
 from gpuhost.runner.state.journal import START, Journal
@@ -228,3 +228,14 @@ def test_a_backup_that_was_not_taken_fails(
     assert run("backup") == 4
     said = capsys.readouterr().err
     assert f"no backup was made: still in progress: release {NEW} by ada@desk" in said
+
+
+def test_log_files_are_rotated(app: App, run: Run) -> None:
+    large = "x" * ((1 << 20) + 1)
+    log = app.data("logs/a.log", large)
+    app.release(OLD, logs=Logs(("logs/a.log",), 1, keep=1), is_current=True)
+    assert (run("rotate"), log.read_text()) == (0, "")
+    log.write_text(large)
+    log.with_name("a.log.1.gz").unlink()
+    log.with_name("a.log.1.gz").mkdir()
+    assert (run("rotate"), log.read_text()) == (1, large)

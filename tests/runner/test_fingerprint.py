@@ -37,9 +37,6 @@ def release(
     (tmp_path / "units").mkdir()
     for name in ("gpuhost-backup-app.timer", "gpuhost-backup-other.timer"):
         (tmp_path / "units" / name).write_text("[Timer]\n")
-    (app.paths.home / "logrotate").mkdir()
-    for name in ("conf", "passwd", "group", "state"):
-        (app.paths.home / "logrotate" / name).write_text(name)
     site = Nginx("host", path=str(tmp_path / "conf.d/gpuhost-app.conf"))
     secrets = (Secret("TOKEN", path="token"), Secret("MADE", generate="hex"))
     made = app.release(
@@ -73,7 +70,7 @@ def test_every_file_of_a_release_is_in_the_fingerprint(release: Release) -> None
     assert names(release) == {
         "plan.json", "compose.yaml", "nginx.conf", "given.json",
         "resolved.json", "compose.json", "generated.json", "token", "gpuhost-app.conf",
-        "gpuhost-backup-app.timer", "conf", "passwd", "group",
+        "gpuhost-backup-app.timer",
     }  # fmt: skip
     seen = kept(release)["files"][str(release.paths.given)]
     assert (seen["mode"], len(seen["sha256"])) == ("0600", 64)
@@ -109,7 +106,7 @@ def test_how_containers_were_made_is_recorded_and_follows_a_restored_release(
     programs.answer("docker inspect *", json.dumps([made]))
     fingerprint.keep(release)
     recorded = kept(release)["containers"]
-    assert recorded["format"] == 1
+    assert recorded["format"] == 2
     assert recorded["services"]["web"]["memory"] == "5"
     # `up` has made it again.
     made["HostConfig"]["Memory"] = 6

@@ -181,9 +181,9 @@ def test_a_site_must_have_its_own_certificate(tmp_path: Path) -> None:
     with serve(chain, key) as site:
         site.says("/", "secure")
         url = f"https://app.example.invalid:{site.port}/"
-        good = ask(url, connect_to="127.0.0.1", trusted=chain, seconds=10)
+        good = ask(url, connect_to="127.0.0.1", trusted=chain.read_text(), seconds=10)
         with pytest.raises(NoAnswer, match=r"^the certificate is not valid: "):
-            ask(url, connect_to="127.0.0.1", trusted=other, seconds=10)
+            ask(url, connect_to="127.0.0.1", trusted=other.read_text(), seconds=10)
     assert good.text == "secure"
     assert site.names[0] == "app.example.invalid"
 
@@ -194,7 +194,7 @@ def test_a_certificate_for_another_name_fails(tmp_path: Path) -> None:
         ask(
             f"https://app.example.invalid:{site.port}/",
             connect_to="127.0.0.1",
-            trusted=chain,
+            trusted=chain.read_text(),
             seconds=10,
         )
 
@@ -206,11 +206,12 @@ def test_a_certificate_for_another_name_is_accepted_with_any_name(tmp_path: Path
         site.says("/", "secure")
         url = f"https://localhost:{site.port}/"
         asked = partial(ask, url, connect_to="127.0.0.1", any_name=True, seconds=10)
-        assert asked(trusted=chain).text == "secure"
+        assert asked(trusted=chain.read_text()).text == "secure"
         with pytest.raises(NoAnswer, match="certificate is not valid"):
-            asked(trusted=foreign)
+            asked(trusted=foreign.read_text())
 
 
-def test_a_missing_certificate_fails(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chain", ["", "no certificate", "\xfc\0", "-----BEGIN CERTIFICATE-----"])
+def test_a_missing_or_damaged_certificate_fails(chain: str) -> None:
     with serve() as site, pytest.raises(NoAnswer):
-        ask(f"https://127.0.0.1:{site.port}/", trusted=tmp_path / "none.pem", seconds=10)
+        ask(f"https://127.0.0.1:{site.port}/", trusted=chain, seconds=10)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from gpuhost.runner.site import nginx
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.site import certificates, nginx
 from tests.runner.host_fixtures import NEW, OLD, App, app, programs
-from tests.runner.nginx_fixtures import ACME, NAME, Host, a_release, failure, host
-from tests.runner.site import certificate
+from tests.runner.nginx_fixtures import Host, a_release, failure, host
 
 __all__ = ["app", "host", "programs"]
 
@@ -51,22 +57,44 @@ def test_a_site_that_moves_to_a_container_is_removed_from_the_host(app: App, hos
     assert not host.site.exists()
 
 
-def test_acme_inside_a_container(app: App, host: Host) -> None:
-    host.programs.answer("docker compose * ps -q proxy", "abc\n")
-    file = app.paths.shared / "nginx/site.conf"
-    chain, key = certificate(host.directory / "fetched", NAME)
-    live = host.live / "gpuhost-app"
-    host.programs.answer("certbot *", then=f"mkdir -p {live} && cp {chain} {key} {live}/")
-    release = a_release(app, host, **{**INSIDE, **ACME, "certificate_dir": "nginx/tls"})
-    nginx.place(release)
-    assert "443" not in file.read_text()
-    nginx.switch(release)
-    (asked,) = host.programs.called("certbot certonly")
-    assert f"-w {app.paths.shared}/nginx/acme " in asked
-    assert "docker exec" in asked
-    assert "443" in file.read_text()
-    copied = app.paths.shared / "nginx/tls/fullchain.pem"
-    assert copied.read_text() == chain.read_text()
-    assert not copied.is_symlink()
-    nginx.place(release)
-    assert "443" in file.read_text()
+def link(path: Path) -> None:
+    path.symlink_to("../../of-the-host")
+
+
+def link_to_nothing(path: Path) -> None:
+    path.symlink_to("../../new-file-of-the-host")
+
+
+@pytest.mark.parametrize("put", [link, link_to_nothing, os.mkfifo, Path.mkdir])
+@pytest.mark.parametrize("name", ["site.conf", "tls/fullchain.pem", "tls/privkey.pem", "tls"])
+def test_what_the_container_puts_in_place_of_a_file_is_neither_followed_nor_waited_for(
+    app: App, host: Host, tmp_path: Path, name: str, put: Callable[[Path], None]
+) -> None:
+    for one in ("of-the-host", "app/of-the-host"):
+        (tmp_path / one).write_text("of the host")
+    tls = {"certificate": "self-signed", "certificate_dir": "nginx/tls"}
+    release = a_release(app, host, **INSIDE, **tls)
+    place = app.data("nginx/other").parent / name
+    place.parent.mkdir(exist_ok=True)
+    # Only links of a container are refused in a directory: this one it can write to.
+    (app.paths.shared / "nginx").chmod(0o777)
+    put(place)
+    if (put, name) == (Path.mkdir, "tls"):
+        nginx.place(release)
+        return
+    with pytest.raises(Failure) as raised:
+        nginx.place(release)
+    assert (name in raised.value.said, bool(raised.value.fix)) == (True, True)
+    assert (tmp_path / "app/of-the-host").read_text() == "of the host"
+    assert not (tmp_path / "app/new-file-of-the-host").exists()
+
+
+@pytest.mark.parametrize("put", [link, link_to_nothing, os.mkfifo])
+def test_a_chain_that_the_container_replaced_is_not_read(
+    app: App, host: Host, put: Callable[[Path], None]
+) -> None:
+    tls = {"certificate": "self-signed", "certificate_dir": "nginx/tls"}
+    release = a_release(app, host, **INSIDE, **tls)
+    put(app.data("nginx/tls/privkey.pem").with_name("fullchain.pem"))
+    with pytest.raises(Failure, match=r"fullchain\.pem"):
+        certificates.trusted(release)

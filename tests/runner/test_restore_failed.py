@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gpuhost.runner.contract import Operation, Result
+from gpuhost.runner.data.exchange import Exchange
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write, write_json
@@ -21,6 +25,7 @@ from gpuhost.runner.state import abort_request, operations
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import (
+    DB,
     NOW,
     THEN,
     Activation,
@@ -118,15 +123,15 @@ class Cutter:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
         self.count = 0
-        real = Path.rename
+        real = os.rename
 
-        def rename(path: Path, target: Path) -> Path:
+        def rename(*paths: Any, **directories: Any) -> None:
             self.count += 1
             if self.count == at:
                 raise Cut
-            return real(path, target)
+            real(*paths, **directories)
 
-        monkeypatch.setattr(Path, "rename", rename)
+        monkeypatch.setattr(os, "rename", rename)
 
 
 def run_until_finished(app: App, name: str) -> Result:
@@ -138,7 +143,9 @@ def run_until_finished(app: App, name: str) -> Result:
 
 
 # The number of renames, including those of written files.
-GOOD, UNDONE = 14, 26
+GOOD, UNDONE = 11, 23
+# The one that moves the first directory aside.
+SET_ASIDE = 3
 
 
 @pytest.mark.parametrize(
@@ -223,3 +230,56 @@ def test_a_damaged_state_file_is_ignored(app: App, activated: Activation) -> Non
     (app.paths.home / "restore").mkdir()
     write(app.paths.home / "restore/state.json", "{}")
     assert restore(app.paths, name, "ada").state == "verified"
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_a_state_of_an_older_gpuhost_is_continued(
+    app: App, activated: Activation, moved: int
+) -> None:
+    """+ moved: how many renames of the first exchange it had done"""
+    name = a_backup(app)
+    home, shared = app.paths.home / "restore/staged", app.paths.shared
+    aside = app.paths.backups / "before-restore-20260101-000000"
+    exchanges = []
+    for number, path in enumerate(("settings.json", "public/audio", DB), start=1):
+        place = home / str(number)
+        place.mkdir(parents=True)
+        staged = place / Path(path).name
+        exchanges.append(asdict(Exchange(str(shared / path), str(staged), str(aside / f"{number}"),
+                                         path == DB)))  # fmt: skip
+    (home / "1/settings.json").write_text("then")
+    (home / "2/audio").mkdir()
+    (home / "2/audio/then.mp3").touch()
+    shutil.copy(shared / DB, home / "3/app.db")
+    manifest = json.loads((app.paths.backups / name / "manifest.json").read_text())
+    state_file = {"backup": name, "aside": aside.name, "step": "exchanging", "said": "",
+                  "output": [], "fix": "", "aborted_by": "", "exchanges": exchanges,
+                  "manifest": manifest}  # fmt: skip
+    write_json(app.paths.restoring, state_file)
+    if moved:
+        (aside / "1").mkdir(parents=True)
+        (shared / "settings.json").rename(aside / "1/settings.json")
+    if moved > 1:
+        (home / "1/settings.json").rename(shared / "settings.json")
+    assert restore(app.paths, name, "ada").state == "verified"
+    assert (shared / "settings.json").read_text() == "then"
+    assert (aside / "1/settings.json").read_text() == "now"
+    assert [path.name for path in (shared / "public/audio").iterdir()] == ["then.mp3"]
+
+
+def test_what_the_app_wrote_during_an_interruption_is_never_overwritten(
+    app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart of the host starts its containers again, in the middle of the exchange."""
+    name = a_backup(app)
+    with monkeypatch.context() as patched, pytest.raises(Cut):
+        Cutter(patched, SET_ASIDE + 1)
+        restore(app.paths, name, "ada")
+    audio = app.paths.shared / "public/audio"
+    assert not audio.exists()
+    app.data("public/audio/meanwhile.mp3", "written meanwhile")
+    activated.wrong = [BAD]
+    assert restore(app.paths, name, "ada").state == "restored"
+    assert state(app) == NOW
+    kept = list(app.paths.backups.glob("before-restore-*/*/audio*/meanwhile.mp3"))
+    assert [path.read_text() for path in kept] == ["written meanwhile"]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gpuhost.runner.data import logrotate, schedule
+from gpuhost.runner.data import schedule
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.plan import Backup, Directory, Logs
+from gpuhost.runner.plan import Backup, Logs
 from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -35,10 +34,15 @@ class Host:
 def here(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Host:
     made = Host(tmp_path)
     monkeypatch.setattr(schedule, "UNITS", made.units)
-    monkeypatch.setattr(logrotate, "PROGRAM", programs.directory / "logrotate")
-    for name in ("systemctl", "logrotate", "systemd-analyze"):
+    for name in ("systemctl", "systemd-analyze"):
         programs.answer(f"{name} nothing")
+    programs.answer(f"systemctl start {ROTATION}.service", then=a_run(tmp_path / "app"))
     return made
+
+
+def a_run(home: Path) -> str:
+    """What a run of the rotation leaves."""
+    return f"mkdir -p {home}/logrotate; echo {{}} >{home}/logrotate/state.json"
 
 
 def changing(programs: Programs) -> list[str]:
@@ -90,8 +94,8 @@ def test_an_unchanged_declaration_changes_nothing(app: App, programs: Programs, 
     declared: dict[str, Any] = {"backup": DAILY, "logs": Logs(("logs/*.log",))}
     schedule.install(app.release(OLD, **declared))
     assert here.files == [
-        *("conf", f"{UNIT}.service", f"{UNIT}.timer"),
-        *(f"{ROTATION}.service", f"{ROTATION}.timer", "group", "passwd"),
+        *(f"{UNIT}.service", f"{UNIT}.timer", f"{ROTATION}.service", f"{ROTATION}.timer"),
+        "state.json",
     ]
     assert changing(programs)[-1] == f"systemctl start {ROTATION}.service"
     before = changing(programs)
@@ -148,30 +152,26 @@ def test_a_schedule_with_a_newline_is_refused(app: App, programs: Programs, here
         schedule.check(app.release(backup=bad))
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can change the owner of a directory")
-def test_logs_are_rotated_as_the_owner_of_their_directory(app: App) -> None:
-    shared = app.paths.shared
-    app.data("logs/web/a.log")
-    app.data("other/b.log")
-    os.chown(shared / "logs/web", 1001, 1002)
-    os.chown(shared / "logs", 1001, 1001)
-    logs = Logs(("logs/web/*.log", "logs/*/x.log", "other/b.log", "later/*.log"), 10, 3)
-    no_login = "::/:/usr/sbin/nologin"
-    assert logrotate.files(app.release(logs=logs)) == {
-        "conf": "# Logs of app; its releases write this file.\n"
-        + block(f'"{shared}/later/*.log" "{shared}/other/b.log"', "root root")
-        + block(f'"{shared}/logs/*/x.log"', "app1001 app1001")
-        + block(f'"{shared}/logs/web/*.log"', "app1001 app1002"),
-        "passwd": f"root:x:0:0{no_login}\napp1001:x:1001:1002{no_login}\n",
-        "group": "root:x:0:\napp1001:x:1001:\napp1002:x:1002:\n",
-    }
+def test_logs_are_rotated_by_the_runner(app: App, programs: Programs, here: Host) -> None:
+    """Also on a host where an older gpuhost had logrotate do it."""
+    for name in ("conf", "group", "passwd", "state"):
+        (here.rotation / name).parent.mkdir(exist_ok=True)
+        (here.rotation / name).touch()
+    old = here.units / f"{ROTATION}.service"
+    old.write_text("ExecStart=/usr/sbin/logrotate\n")
+    schedule.install(app.release(logs=Logs(("logs/*.log",))))
+    home = app.paths.home
+    assert f"ExecStart=/usr/bin/python3 -I {home}/runner.pyz rotate {home}\n" in old.read_text()
+    assert here.files == [f"{ROTATION}.service", f"{ROTATION}.timer", "state.json"]
 
 
-def block(files: str, owner: str) -> str:
-    return (
-        f"{files} {{\n    daily\n    maxsize 10M\n    rotate 3\n    nodateext\n    copytruncate\n"
-        f"    missingok\n    notifempty\n    compress\n    su {owner}\n}}\n"
-    )
+def test_a_wildcard_in_a_directory_of_an_old_plan_has_no_job(
+    app: App, programs: Programs, here: Host
+) -> None:
+    release = app.release(logs=Logs(("logs/*/*.log", "lo[g]s/a.log")))
+    schedule.install(release)
+    assert here.files == []
+    assert "logs/*/*.log: not rotated: a directory with a wildcard" in release.paths.log.read_text()
 
 
 def test_a_failed_rotation_is_reported_and_repeated_by_the_next_release(
@@ -182,22 +182,7 @@ def test_a_failed_rotation_is_reported_and_repeated_by_the_next_release(
     programs.answer("systemctl start *", status=1)
     with pytest.raises(Failure, match="not rotated"):
         schedule.install(app.release(OLD, logs=logs))
-    programs.answer("systemctl start *")
+    programs.answer(f"systemctl start {ROTATION}.service", then=a_run(app.paths.home))
     before = len(changing(programs))
     schedule.install(app.release(NEW, logs=logs))
     assert changing(programs)[before:] == [f"systemctl start {ROTATION}.service"]
-    assert "conf" in here.files
-
-
-def test_logrotate_is_not_installed(app: App, programs: Programs, here: Host) -> None:
-    app.data("logs/a.log")
-    (programs.directory / "logrotate").unlink()
-    with pytest.raises(Failure, match="logrotate is not installed"):
-        schedule.install(app.release(logs=Logs(("logs/*.log",))))
-    assert here.files == []
-
-
-def test_a_quote_in_a_path_is_refused(app: App) -> None:
-    app.paths.shared.mkdir()
-    with pytest.raises(Failure, match="quotes, backslashes"):
-        logrotate.files(app.release(directories=(Directory("data"),), logs=Logs(('a"b/*.log',))))

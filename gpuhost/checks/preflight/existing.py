@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import PurePosixPath
 
-from gpuhost.appfile.host_paths import SYSTEM_DIRECTORIES
 from gpuhost.checks.finding import Verdict, fail, ok, warn
 from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
-from gpuhost.runner.contract import APPS
+from gpuhost.runner.contract import APPS, RESERVED
 from gpuhost.snapshot import NotRead
 from gpuhost.snapshot.docker import Container
 
@@ -106,7 +105,7 @@ def _written_paths(proposal: Proposal) -> Iterator[str]:
     yield from (path for path in proposal.app.block.directories if path.startswith("/"))
     for service in proposal.services.values():
         for mount in service.mounts:
-            of_the_host = any(_inside(mount.source, path) for path in SYSTEM_DIRECTORIES)
+            of_the_host = any(_inside(mount.source, path) for path in RESERVED)
             if mount.source.startswith("/") and not mount.read_only and not of_the_host:
                 yield mount.source
 

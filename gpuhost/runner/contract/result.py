@@ -20,6 +20,9 @@ UNDONE = "undone"
 RESTORE_FAILED = "restore-failed"
 # The file is damaged.
 UNKNOWN = "unknown"
+# Of a tool or an app: more is in the log.
+MOST_LINES = 60
+LONGEST_LINE = 2000
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Result:
     @classmethod
     def of(cls, operation: Operation, app: str, state: str, **more: Any) -> Result:
         """The result of an operation that ends now."""
+        for name in ("output", "logs"):
+            more[name] = _bounded(more.get(name, ()))
         return cls(
             id=operation.id,
             app=app,
@@ -87,3 +92,7 @@ class Result:
     @property
     def verified(self) -> bool:
         return self.state == VERIFIED
+
+
+def _bounded(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(line[:LONGEST_LINE] for line in lines[-MOST_LINES:])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import grp
 import os
+import posixpath
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from gpuhost.runner.data.safe_paths import open_directory
+from gpuhost.runner.data.safe_paths import open_directory, require_allowed
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory
@@ -40,7 +41,9 @@ def owner(text: str) -> Owner:
 
 
 def check(release: Release) -> None:
-    """Check owners and existing paths, without a change. Raises Failure."""
+    """Check owners and paths, without a change. Raises Failure."""
+    for path in _named(release):
+        require_allowed(release, path)
     for directory in release.plan.directories:
         owner(directory.owner)
         path = directory.path
@@ -61,7 +64,13 @@ def make(release: Release) -> None:
     for directory, its_owner in sorted(
         zip(release.plan.directories, owners, strict=True), key=lambda pair: pair[0].path
     ):
-        _make(release, directory, its_owner)
+        try:
+            require_allowed(release, directory.path)
+        except Failure as failure:
+            # Of an older gpuhost's plan, which is activated again: `check` refuses new ones.
+            release.log.write(f"warning: owner and mode are not changed: {failure.said}")
+        else:
+            _make(release, directory, its_owner)
 
 
 def restore_owners(release: Release) -> None:
@@ -70,6 +79,17 @@ def restore_owners(release: Release) -> None:
         with _as_failure(path), open_directory(release, path) as handle:
             _change(handle, before)
             release.log.write(f"{path}: restored to {before}")
+
+
+def _named(release: Release) -> Iterator[str]:
+    """Every path of the host that the plan names, where the app's data is."""
+    plan = release.plan
+    yield from (directory.path for directory in plan.directories)
+    yield from (secret.path for secret in plan.secrets if secret.path)
+    yield from (*plan.backup.sqlite, *plan.backup.paths) if plan.backup else ()
+    yield from (posixpath.dirname(pattern) or "." for pattern in plan.logs.files)
+    if plan.nginx and plan.nginx.where == "container":
+        yield from filter(None, (plan.nginx.path, plan.nginx.certificate_dir))
 
 
 def _make(release: Release, directory: Directory, owner: Owner) -> None:

@@ -1,19 +1,34 @@
 """Exchanges present files for restored ones by renaming, and back.
 
 Each step can be repeated after an interruption: a file that is still staged is not in place yet.
+All renames are by handle: the directories are opened after the app was stopped, and a link that it
+has put in their paths meanwhile is refused. Nothing that was set aside is overwritten.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.data.safe_paths import is_of_containers, open_recorded
 from gpuhost.runner.data.sqlite_copy import files_of
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import sync_directory
+from gpuhost.runner.lib.files import clear as clear
+
+PRIVATE = 0o700
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """+ staging: of the restored one; + aside: for the previous one"""
+
+    parent: DirectoryHandle
+    staging: DirectoryHandle
+    aside: DirectoryHandle
 
 
 @dataclass(frozen=True)
@@ -25,54 +40,74 @@ class Exchange:
     aside: str  # a directory for the previous one
     is_database: bool = False  # also exchange the files that SQLite keeps beside it
 
-    def put_in_place(self) -> None:
-        """Move the previous one aside and the restored one in place. Raises OSError."""
-        if not os.path.lexists(self.staged):
-            return
-        aside = Path(self.aside)
-        aside.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in self._files:
-            if os.path.lexists(path):
-                path.rename(_unused(aside / path.name))
-        Path(self.staged).rename(self.target)
-        self._sync()
+    def put_in_place(self, app: AppPaths) -> None:
+        """Move the previous one aside and the restored one in place. Raises Failure or OSError."""
+        with self._opened(app) as at:
+            if at.staging.look(self._staged_name) is None:
+                return
+            for name in self._names:
+                _set_aside(at.parent, name, at.aside)
+            at.staging.rename(self._staged_name, at.parent, self._names[0])
 
-    def undo(self) -> None:
-        """Move the previous one back. Raises OSError."""
-        if not os.path.lexists(self.staged):
-            # With the files that the app created beside the restored database.
-            for path in self._files[1:]:
-                if os.path.lexists(path):
-                    path.rename(Path(self.staged).with_name(path.name))
-            if os.path.lexists(self.target):
-                Path(self.target).rename(self.staged)
-        for path in self._files:
-            kept = Path(self.aside) / path.name
-            if os.path.lexists(kept):
-                kept.rename(path)
-        self._sync()
+    def undo(self, app: AppPaths) -> None:
+        """Move the previous one back. Raises Failure or OSError."""
+        target, *beside = self._names
+        with self._opened(app) as at:
+            if at.staging.look(self._staged_name) is None:
+                # What the app created beside the restored database belongs to that.
+                for name in beside:
+                    _set_aside(at.parent, name, at.staging)
+                if at.parent.look(target) is not None:
+                    at.parent.rename(target, at.staging, self._staged_name)
+            for name in self._names:
+                if at.aside.look(name) is not None:
+                    _set_aside(at.parent, name, at.aside)
+                    at.aside.rename(name, at.parent, name)
 
-    def set_staged_aside(self, aside: str) -> None:
-        """Move the restored one, after an undo, to a directory on the same disk. Raises OSError."""
+    def clear_staged(self, app: AppPaths) -> None:
+        """Delete the directory of the restored one. Raises Failure or OSError."""
         staging = Path(self.staged).parent
-        if not staging.is_dir():
-            return
-        if any(staging.iterdir()):
-            Path(aside).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            staging.rename(_unused(Path(aside)))
-            sync_directory(Path(aside).parent)
-        else:
-            staging.rmdir()
+        with suppress(FileNotFoundError), open_recorded(app, staging.parent) as handle:
+            handle.remove(staging.name)
+
+    def set_staged_aside(self, app: AppPaths, aside: str) -> None:
+        """Move what was in place, after an undo, to a directory on the same disk.
+
+        Raises Failure or OSError.
+        """
+        staging = Path(self.staged).parent
+        with suppress(FileNotFoundError), open_recorded(app, staging.parent) as above:
+            with above.enter(staging.name) as handle:
+                is_empty = not handle.names()
+            if is_empty:
+                above.rmdir(staging.name)
+                return
+            place = Path(aside)
+            with open_recorded(app, place.parent, make=True, mode=PRIVATE) as kept:
+                above.rename(staging.name, kept, _free(kept, place.name))
+                kept.sync()
+
+    @contextmanager
+    def _opened(self, app: AppPaths) -> Iterator[_Opened]:
+        parent, staging = Path(self.target).parent, Path(self.staged).parent
+        with ExitStack() as stack:
+            opened = _Opened(
+                stack.enter_context(open_recorded(app, parent)),
+                stack.enter_context(open_recorded(app, staging, make=True, mode=PRIVATE)),
+                stack.enter_context(open_recorded(app, Path(self.aside), make=True, mode=PRIVATE)),
+            )
+            yield opened
+            for handle in (opened.parent, opened.staging, opened.aside):
+                handle.sync()
 
     @property
-    def _files(self) -> tuple[Path, ...]:
+    def _names(self) -> tuple[str, ...]:
         target = Path(self.target)
-        return files_of(target) if self.is_database else (target,)
+        return tuple(path.name for path in files_of(target)) if self.is_database else (target.name,)
 
-    def _sync(self) -> None:
-        for directory in (Path(self.target).parent, Path(self.staged).parent, Path(self.aside)):
-            if directory.is_dir():
-                sync_directory(directory)
+    @property
+    def _staged_name(self) -> str:
+        return Path(self.staged).name
 
 
 @dataclass(frozen=True)
@@ -83,58 +118,55 @@ class Places:
     aside: Path
 
 
-def places(target: Path, staging: Path, aside: Path) -> Places:
-    """The given directories, or others beside the target if it is on another disk.
+def places(app: AppPaths, parent: DirectoryHandle, name: str, staging: Path, aside: Path) -> Places:
+    """The given directories, or others above the target if it is on another disk.
 
-    + staging, aside: they need not exist
+    + parent, name: of the target
+    + staging, aside: in the directory of the app; they need not exist
 
     Raises Failure if the target cannot be renamed.
     """
-    if os.path.ismount(target):
-        raise Failure(
-            f"{target} is a mount point, which cannot be renamed",
-            fix="stop the app, move what is in it to another directory, then unpack the file of "
-            "the backup into it",
-        )
-    staging.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if _same_disk(staging.parent, target.parent):
-        return Places(staging, aside)
-    beside = target.parent
+    with suppress(FileNotFoundError):
+        if parent.is_mount_point(name):
+            raise Failure(
+                f"{parent.path / name} is a mount point, which cannot be renamed",
+                fix="stop the app, move what is in it to another directory, then unpack the file "
+                "of the backup into it",
+            )
+    with open_recorded(app, staging.parent, make=True, mode=PRIVATE) as home:
+        if home.disk == parent.disk:
+            return Places(staging, aside)
+    # Other apps may use the same place.
+    above, number = _private_place(app, parent), f"{app.home.name}-{staging.name}"
     return Places(
-        beside / f".gpuhost-restore-{staging.name}",
-        beside / f".gpuhost-{aside.parent.name}-{aside.name}",
+        above / f".gpuhost-restore-{number}", above / f".gpuhost-{aside.parent.name}-{number}"
     )
 
 
-def clear(path: Path) -> None:
-    """Delete a file or directory, if it exists."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _private_place(app: AppPaths, parent: DirectoryHandle) -> Path:
+    """The nearest directory above, on the same disk, in which containers cannot write.
+
+    If there is none, the target's own: then the app can damage its own restored data, no more.
+    """
+    own = parent.path
+    for path in (own, *own.parents):
+        with open_recorded(app, path) as handle:
+            if handle.disk != parent.disk:
+                break
+            if not is_of_containers(app, handle):
+                return path
+    return own
 
 
-def _same_disk(first: Path, second: Path) -> bool:
-    """Try a rename: two mounts of one disk count as two disks."""
-    probe, target = first / ".gpuhost-probe", second / ".gpuhost-probe"
-    clear(probe)
-    probe.touch()
-    try:
-        probe.rename(target)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        return False
-    finally:
-        probe.unlink(missing_ok=True)
-    target.unlink()
-    return True
+def _set_aside(parent: DirectoryHandle, name: str, aside: DirectoryHandle) -> None:
+    if parent.look(name) is not None:
+        parent.rename(name, aside, _free(aside, name))
 
 
-def _unused(path: Path) -> Path:
-    """A path that does not exist, so that no file that was moved aside is overwritten."""
-    candidate, number = path, 1
-    while os.path.lexists(candidate):
+def _free(directory: DirectoryHandle, name: str) -> str:
+    """The name, or another one if it is taken."""
+    free, number = name, 1
+    while directory.look(free) is not None:
         number += 1
-        candidate = path.with_name(f"{path.name}.{number}")
-    return candidate
+        free = f"{name}.{number}"
+    return free

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.runner.contract import UNITS, backup_unit, logrotate_unit
-from gpuhost.runner.data import logrotate
+from gpuhost.runner.data import rotation
 from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write
@@ -18,6 +18,9 @@ from gpuhost.runner.state.release import Release
 QUICK = 60
 # A backup waits for a release in progress.
 SPARE = 7200
+IN_BACKGROUND = "Nice=10\nIOSchedulingClass=idle"
+# Files of an older gpuhost, which used logrotate.
+OF_LOGROTATE = ("conf", "group", "passwd", "state")
 
 SERVICE = """\
 # Written by the releases of {app}.
@@ -76,13 +79,18 @@ def install(release: Release) -> None:
     Raises Failure.
     """
     _install(release.log, _backup_job(release))
-    _install_rotation(release, logrotate.files(release))
+    patterns = tuple(rotation.usable(release.plan.logs))
+    for pattern in set(release.plan.logs.files) - set(patterns):
+        release.log.write(
+            f"warning: {pattern}: not rotated: a directory with a wildcard; name each directory"
+        )
+    _install_rotation(release, is_wanted=bool(patterns))
 
 
 def remove(release: Release) -> None:
     """Remove all timers of the app; backups are kept."""
     _install(release.log, Job(backup_unit(release.plan.app), {}))
-    _install_rotation(release, {})
+    _install_rotation(release, is_wanted=False)
 
 
 def unit_files(app: str) -> Iterator[Path]:
@@ -92,34 +100,23 @@ def unit_files(app: str) -> Iterator[Path]:
             yield UNITS / f"{unit}.{ending}"
 
 
-def _install_rotation(release: Release, files: dict[str, str]) -> None:
-    log, job, home = release.log, _rotation_job(release, files), _rotation_home(release)
-    if not files:
+def _install_rotation(release: Release, *, is_wanted: bool) -> None:
+    log, job, state = release.log, _rotation_job(release, is_wanted), rotation.state_of(release.app)
+    if not is_wanted:
         _install(log, job)
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(state.parent, ignore_errors=True)
         return
-    if not logrotate.PROGRAM.exists():
-        raise Failure(
-            "log files are not rotated: logrotate is not installed",
-            fix="run apt-get install logrotate",
-        )
-    home.mkdir(exist_ok=True)
-    stale = [name for name, text in files.items() if not _has_text(home / name, text)]
-    for name in stale:
-        write(home / name, files[name])
-    if not _install(log, job) and not stale:
+    if not _install(log, job) and state.exists():
         return
     # The first run shows whether it works.
     if not try_run(log, "systemctl", "start", f"{job.unit}.service", seconds=600).ok:
-        # So that the next release writes and tries it again.
-        (home / "conf").unlink()
+        # So that the next release tries it again.
+        state.unlink(missing_ok=True)
         raise Failure(
             "log files are not rotated", fix=f"run journalctl -u {job.unit}: it shows the reason"
         )
-
-
-def _rotation_home(release: Release) -> Path:
-    return release.app.home / "logrotate"
+    for name in OF_LOGROTATE:
+        (state.parent / name).unlink(missing_ok=True)
 
 
 def _install(log: Log, job: Job) -> bool:
@@ -177,36 +174,40 @@ def _backup_job(release: Release) -> Job:
     if plan.backup is None or not plan.backup.every:
         return Job(unit, {})
     what = f"Backup of {plan.app}"
-    # The link, which each release updates: old runners are deleted.
-    runner = release.app.home / "runner.pyz"
     service = SERVICE.format(
         app=plan.app,
         what=what,
         condition="After=docker.service\n",
-        command=f"/usr/bin/python3 -I {runner} backup {release.app.home}",
+        command=_runner_command(release, "backup"),
         limit=plan.backup.limit_s + SPARE,
-        more="Nice=10\nIOSchedulingClass=idle",
+        more=IN_BACKGROUND,
     )
     timer = TIMER.format(app=plan.app, what=what, when=plan.backup.every, spread="15min")
     return Job(unit, {"service": service, "timer": timer})
 
 
-def _rotation_job(release: Release, files: dict[str, str]) -> Job:
-    """Hourly: with logrotate's own daily timer a file would grow far beyond its maximum size."""
+def _rotation_job(release: Release, is_wanted: bool) -> Job:
+    """Hourly: with a daily timer a file would grow far beyond its maximum size."""
     app, unit = release.plan.app, logrotate_unit(release.plan.app)
-    if not files:
+    if not is_wanted:
         return Job(unit, {})
-    what, home = f"Log files of {app}", _rotation_home(release)
+    what = f"Log files of {app}"
     service = SERVICE.format(
         app=app,
         what=what,
         condition="",
-        command=f"{logrotate.PROGRAM} -s {home}/state {home}/conf",
+        command=_runner_command(release, "rotate"),
         limit=600,
-        more=f"BindReadOnlyPaths={home}/passwd:/etc/passwd {home}/group:/etc/group",
+        more=IN_BACKGROUND,
     )
     timer = TIMER.format(app=app, what=what, when="hourly", spread="10min")
     return Job(unit, {"service": service, "timer": timer})
+
+
+def _runner_command(release: Release, verb: str) -> str:
+    """With the link, which each release updates: old runners are deleted."""
+    home = release.app.home
+    return f"/usr/bin/python3 -I {home / 'runner.pyz'} {verb} {home}"
 
 
 def _has_text(path: Path, text: str) -> bool:

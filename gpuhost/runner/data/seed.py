@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from gpuhost.runner.contract import AppPaths
-from gpuhost.runner.data.safe_paths import locate, open_directory
+from gpuhost.runner.data.safe_paths import open_directory
+from gpuhost.runner.data.source_paths import open_real
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_json, write_json
@@ -33,14 +37,21 @@ def seed(release: Release, path: str) -> None:
         return
     write_json(app.copying, {**unfinished(app), path: release.plan.id})
     release.remember(copied={**copied, path: False})
-    source = release.source / path
+    real = Path(os.path.realpath(release.source / path))
+    above, name = posixpath.split(path)
     try:
-        if source.is_dir():
-            with open_directory(release, path, make=True) as handle:
-                _copy_content(source, handle, handle.state())
+        if real.is_dir():
+            with (
+                open_real(release.source, real) as source,
+                open_directory(release, path, make=True) as into,
+            ):
+                _copy_content(source, into, into.state())
         else:
-            with open_directory(release, posixpath.dirname(path) or ".", make=True) as handle:
-                _copy(source, handle, source.name, handle.state())
+            with (
+                open_real(release.source, real.parent) as source,
+                open_directory(release, above or ".", make=True) as into,
+            ):
+                _copy(source, real.name, into, name, into.state())
     except OSError as error:
         raise Failure(f"copying {path} of the source to shared/: {error.strerror}") from None
     os.sync()
@@ -55,44 +66,48 @@ def unfinished(app: AppPaths) -> dict[str, str]:
 
 
 def _exists(release: Release, path: str) -> bool:
-    target = locate(release, path)
-    if target.is_dir() and not target.is_symlink():
-        return any(target.iterdir())
-    return os.path.lexists(target)
-
-
-def _copy_content(source: Path, into: DirectoryHandle, owner: os.stat_result) -> None:
-    for entry in sorted(source.iterdir()):
-        _copy(entry, into, entry.name, owner)
-
-
-def _copy(source: Path, into: DirectoryHandle, name: str, owner: os.stat_result) -> None:
-    if source.is_symlink():
-        with suppress(FileExistsError):
-            os.symlink(source.readlink(), name, dir_fd=into.number)
-    elif source.is_dir():
-        with _made(into, name) as inner:
-            os.fchown(inner.number, owner.st_uid, owner.st_gid)
-            os.fchmod(inner.number, source.stat().st_mode & 0o777)
-            _copy_content(source, inner, owner)
-    else:
-        _copy_file(source, into, name, owner)
-
-
-def _made(into: DirectoryHandle, name: str) -> DirectoryHandle:
     try:
-        return into.make(name)
-    except FileExistsError:
-        return into.enter(name)
+        with open_directory(release, path) as handle:
+            return bool(handle.names())
+    except NotADirectoryError:
+        return True
+    except FileNotFoundError:
+        return False
 
 
-def _copy_file(source: Path, into: DirectoryHandle, name: str, owner: os.stat_result) -> None:
+def _copy_content(source: DirectoryHandle, into: DirectoryHandle, owner: os.stat_result) -> None:
+    for name in source.names():
+        _copy(source, name, into, name, owner)
+
+
+def _copy(
+    source: DirectoryHandle, own: str, into: DirectoryHandle, name: str, owner: os.stat_result
+) -> None:
+    """+ own: its name in the source"""
+    state = source.look(own)
+    if state is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), own)
+    if stat.S_ISLNK(state.st_mode):
+        with suppress(FileExistsError):
+            into.link(name, source.link_target(own))
+    elif stat.S_ISDIR(state.st_mode):
+        with source.enter(own) as content, into.make_or_enter(name) as inner:
+            os.fchown(inner.number, owner.st_uid, owner.st_gid)
+            os.fchmod(inner.number, state.st_mode & 0o777)
+            _copy_content(content, inner, owner)
+    elif stat.S_ISREG(state.st_mode):
+        with source.read(own) as file:
+            _copy_file(file, into, name, owner)
+
+
+def _copy_file(content: BinaryIO, into: DirectoryHandle, name: str, owner: os.stat_result) -> None:
     """Under another name first: a file with its own name is complete."""
+    mode = os.fstat(content.fileno()).st_mode & 0o777
     into.remove(PART)
-    with source.open("rb") as content, into.create(PART) as file:
+    with into.create(PART) as file:
         shutil.copyfileobj(content, file)
         os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-        os.fchmod(file.fileno(), source.stat().st_mode & 0o777)
+        os.fchmod(file.fileno(), mode)
         file.flush()
         os.fsync(file.fileno())
     with suppress(FileExistsError):

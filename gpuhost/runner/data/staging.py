@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from gpuhost.runner.data import directories, postgres, tarball
-from gpuhost.runner.data.exchange import Exchange, clear, places
-from gpuhost.runner.data.safe_paths import locate, open_directory, resolve
+from gpuhost.runner.data.exchange import PRIVATE, Exchange, clear, places
+from gpuhost.runner.data.safe_paths import locate, open_directory, open_parent, open_recorded
 from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.docker.compose import compose
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import Postgres
@@ -35,21 +38,20 @@ def stage(release: Release, backup: Stored, staging: Path, aside: Path) -> tuple
     staging.mkdir(mode=0o700)
     _require_space(backup, staging)
     directories.make(release)
-    trees: dict[Path, Path] = {}
-    exchanges = []
+    trees: dict[Path, Exchange] = {}
     for number, item in enumerate(_files(backup), start=1):
         path = locate(release, item.name)
-        parent = next((tree for tree in trees if tree in path.parents), None)
-        if parent is not None:
-            _copy(backup, item, _inside(trees[parent], path.relative_to(parent)))
+        tree = next((tree for tree in trees if tree in path.parents), None)
+        if tree is not None:
+            with _open_inside(release, trees[tree], path.relative_to(tree)) as directory:
+                _copy(backup, item, directory, path.name)
             continue
-        exchange = _stage_item(release, backup, item, staging / str(number), aside / f"{number}")
-        trees[path] = Path(exchange.staged)
-        exchanges.append(exchange)
+        place = staging / str(number)
+        trees[path] = _stage_item(release, backup, item, place, aside / f"{number}")
     for item, server in servers(release, backup):
         release.log.write(f"{item.name}: restoring into a database beside it")
         server.fill_beside(backup.home / item.file, limit(release))
-    return tuple(exchanges)
+    return tuple(trees.values())
 
 
 def servers(release: Release, backup: Stored) -> Iterator[tuple[Item, postgres.Server]]:
@@ -89,25 +91,30 @@ def _files(backup: Stored) -> list[Item]:
 def _stage_item(
     release: Release, backup: Stored, item: Item, staging: Path, aside: Path
 ) -> Exchange:
-    parent = str(locate(release, item.name).parent)
-    with open_directory(release, parent, make=True):
-        target = resolve(release, item.name)
-    place = places(target, staging, aside)
-    clear(place.staging)
-    place.staging.mkdir(mode=0o700)
-    if item.kind == "path":
-        tarball.unpack(backup.home / item.file, place.staging)
-        staged = next(place.staging.iterdir())
-    else:
-        staged = place.staging / target.name
-        _copy(backup, item, staged)
+    where = str(locate(release, item.name).parent)
+    with open_directory(release, where, make=True), open_parent(release, item.name) as opened:
+        parent, name = opened
+        target = parent.path / name
+        place = places(release.app, parent, name, staging, aside)
+    is_database = item.kind == "sqlite"
+    exchange = Exchange(str(target), str(place.staging / name), str(place.aside), is_database)
+    exchange.clear_staged(release.app)
+    with (
+        open_recorded(release.app, place.staging.parent) as above,
+        above.make(place.staging.name, PRIVATE) as directory,
+    ):
+        if is_database:
+            _copy(backup, item, directory, name)
+        else:
+            tarball.unpack(backup.home / item.file, above.within / place.staging.name)
+            unpacked = directory.names()[0]
+            exchange = replace(exchange, staged=str(place.staging / unpacked))
     release.log.write(f"{item.name}: staged")
-    return Exchange(str(target), str(staged), str(place.aside), item.kind == "sqlite")
+    return exchange
 
 
-def _copy(backup: Stored, item: Item, target: Path) -> None:
-    with (backup.home / item.file).open("rb") as source, target.open("xb") as file:
-        os.fchmod(file.fileno(), 0o600)
+def _copy(backup: Stored, item: Item, into: DirectoryHandle, name: str) -> None:
+    with (backup.home / item.file).open("rb") as source, into.create(name) as file:
         shutil.copyfileobj(source, file)
         os.fchown(file.fileno(), item.uid, item.gid)
         os.fchmod(file.fileno(), item.mode)
@@ -115,14 +122,20 @@ def _copy(backup: Stored, item: Item, target: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _inside(tree: Path, relative: Path) -> Path:
-    """Raises Failure if a link leads outside."""
-    directory = tree
-    for part in relative.parts[:-1]:
-        directory /= part
-        if directory.is_symlink() or not directory.is_dir():
-            raise Failure(f"the backup has no directory {relative.parent} for {relative.name}")
-    return directory / relative.name
+@contextmanager
+def _open_inside(release: Release, tree: Exchange, relative: Path) -> Iterator[DirectoryHandle]:
+    """The staged directory of a database. Raises Failure if a link leads outside."""
+    staged = Path(tree.staged)
+    with ExitStack() as stack:
+        handle = stack.enter_context(open_recorded(release.app, staged.parent))
+        for name in (staged.name, *relative.parts[:-1]):
+            try:
+                handle = stack.enter_context(handle.enter(name))
+            except (FileNotFoundError, NotADirectoryError):
+                raise Failure(
+                    f"the backup has no directory {relative.parent} for {relative.name}"
+                ) from None
+        yield handle
 
 
 def _require_space(backup: Stored, staging: Path) -> None:

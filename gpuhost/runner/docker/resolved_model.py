@@ -6,7 +6,7 @@ It is Compose's own JSON, a dict, with one more key for what Compose has no word
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -53,6 +53,22 @@ def running(model: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The services that are not left out, the migration among them."""
     services: Mapping[str, dict[str, Any]] = model.get("services") or {}
     return {name: section for name, section in services.items() if not is_left_out(section)}
+
+
+def written_by_containers(model: Mapping[str, Any]) -> Iterator[str]:
+    """Paths of the host that the model mounts, except read-only ones."""
+    mounts: list[tuple[Any, Any]] = []
+    for section in (model.get("services") or {}).values():
+        for volume in section.get("volumes") or ():
+            if volume.get("type") == "bind":
+                mounts.append((volume.get("source"), volume.get("read_only")))
+    for volume in (model.get("volumes") or {}).values():
+        mounts.append((((volume or {}).get("driver_opts") or {}).get("device"), None))
+    for source, read_only in mounts:
+        path = str(source or "").replace("$$", "$")
+        # With the whole host, a container needs no link.
+        if path.startswith("/") and path != "/" and not read_only:
+            yield path
 
 
 def restart_policy(section: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -74,14 +75,38 @@ class DirectoryHandle:
 
     @property
     def path(self) -> Path:
-        """Where it is now: for messages, and for programs that take only paths."""
-        return Path(f"/proc/self/fd/{self.number}").readlink()
+        """Where it is now."""
+        return self.within.readlink()
+
+    @property
+    def within(self) -> Path:
+        """For programs that take only paths: it stays this directory."""
+        return Path(f"/proc/self/fd/{self.number}")
 
     def state(self) -> os.stat_result:
         return os.fstat(self.number)
 
+    @property
+    def disk(self) -> tuple[int, int]:
+        """Equal for directories between which a rename works: the same device, the same mount."""
+        return self.state().st_dev, _mount_of(self.number)
+
+    def is_mount_point(self, name: str) -> bool:
+        """Whether something is mounted at a name, also if it is of the same device."""
+        number = os.open(_single(name), os.O_PATH | SAFE, dir_fd=self.number)
+        try:
+            return _mount_of(number) != _mount_of(self.number)
+        finally:
+            os.close(number)
+
     def names(self) -> list[str]:
         return sorted(os.listdir(self.number))  # noqa: PTH208 - a Path has no handles
+
+    def iterate(self) -> Iterator[str]:
+        """The names in no order, without keeping them all."""
+        with os.scandir(self.number) as entries:
+            for entry in entries:
+                yield entry.name
 
     def look(self, name: str) -> os.stat_result | None:
         """The state of a name, also of a link itself; None: it does not exist."""
@@ -94,9 +119,18 @@ class DirectoryHandle:
         flags = DIRECTORY | os.O_NOFOLLOW
         return DirectoryHandle(os.open(_single(name), flags, dir_fd=self.number))
 
-    def follow(self, name: str) -> DirectoryHandle:
-        """Like `enter`, through a link: only if root alone can have made it."""
-        return DirectoryHandle(os.open(_single(name), DIRECTORY, dir_fd=self.number))
+    def descend(self, names: Iterable[str], *, make: bool = False) -> DirectoryHandle:
+        """A directory below, through no link. + make: create missing ones"""
+        handle = DirectoryHandle(os.dup(self.number))
+        for name in names:
+            with handle:
+                handle = handle.make_or_enter(name) if make else handle.enter(name)
+        return handle
+
+    def make_or_enter(self, name: str, mode: int = MODE) -> DirectoryHandle:
+        with suppress(FileExistsError):
+            return self.make(name, mode)
+        return self.enter(name)
 
     def make(self, name: str, mode: int = MODE) -> DirectoryHandle:
         """Create a directory, with this mode whatever the umask is."""
@@ -108,6 +142,10 @@ class DirectoryHandle:
     def read(self, name: str) -> BinaryIO:
         """A regular file, open for reading."""
         return os.fdopen(self._open(name, os.O_RDONLY), "rb")
+
+    def update(self, name: str) -> BinaryIO:
+        """A regular file, open for reading and changing."""
+        return os.fdopen(self._open(name, os.O_RDWR), "r+b")
 
     def create(self, name: str, mode: int = 0o600) -> BinaryIO:
         """A new file, open for writing; FileExistsError also for a link."""
@@ -153,11 +191,21 @@ class DirectoryHandle:
         with self.read(name) as file:
             return file.read(len(content) + 1) == content
 
+    def link_target(self, name: str) -> str:
+        return os.readlink(_single(name), dir_fd=self.number)
+
+    def link(self, name: str, target: str) -> None:
+        """Create a symbolic link."""
+        os.symlink(target, _single(name), dir_fd=self.number)
+
     def rename(self, name: str, to: DirectoryHandle, new_name: str) -> None:
         os.rename(_single(name), _single(new_name), src_dir_fd=self.number, dst_dir_fd=to.number)
 
     def unlink(self, name: str) -> None:
         os.unlink(_single(name), dir_fd=self.number)
+
+    def rmdir(self, name: str) -> None:
+        os.rmdir(_single(name), dir_fd=self.number)
 
     def walk(self, name: str) -> Iterator[Entry]:
         """A file, a link or a whole tree, each directory before its content.
@@ -196,7 +244,7 @@ class DirectoryHandle:
             return
         with self.enter(name) as top:
             top.empty()
-        os.rmdir(name, dir_fd=self.number)
+        self.rmdir(name)
 
     def empty(self) -> None:
         """Delete the content. Directories are moved up first, so that depth costs no handles."""
@@ -213,17 +261,23 @@ class DirectoryHandle:
                         raise OSError(errno.EXDEV, "something is mounted there", name)
                     for moved in inner.names():
                         inner._move_up(moved, self)
-                os.rmdir(name, dir_fd=self.number)
+                self.rmdir(name)
 
     def sync(self) -> None:
         os.fsync(self.number)
 
     def _open(self, name: str, flags: int) -> int:
-        number = os.open(_single(name), flags | SAFE, dir_fd=self.number)
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            os.close(number)
-            raise OSError(errno.EINVAL, "not a regular file", name)
-        return number
+        """A device is not opened even to look at it: opening a watchdog starts it."""
+        found = os.open(_single(name), os.O_PATH | SAFE, dir_fd=self.number)
+        try:
+            mode = os.fstat(found).st_mode
+            if stat.S_ISLNK(mode):
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), name)
+            if not stat.S_ISREG(mode):
+                raise OSError(errno.EINVAL, "not a regular file", name)
+            return os.open(f"/proc/self/fd/{found}", flags | SAFE & ~os.O_NOFOLLOW)
+        finally:
+            os.close(found)
 
     def _entry(self, name: str, path: str) -> Entry | None:
         state = self.look(name)
@@ -247,6 +301,15 @@ def _descend(entry: Entry, open_levels: list[tuple[DirectoryHandle, str, Iterato
     except (FileNotFoundError, NotADirectoryError):
         return
     open_levels.append((handle, entry.path, iter(handle.names())))
+
+
+def _mount_of(number: int) -> int:
+    """The id of the mount that an open file is in."""
+    for line in Path(f"/proc/self/fdinfo/{number}").read_text(encoding="ascii").splitlines():
+        key, _, value = line.partition(":")
+        if key == "mnt_id":
+            return int(value)
+    raise OSError(errno.ENODATA, "the kernel does not tell the mount of a file")
 
 
 def _single(name: str) -> str:

@@ -6,8 +6,11 @@ import errno
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 
 # A directory or a link to itself, where a file should be.
 NO_FILE = (errno.EISDIR, errno.ELOOP)
@@ -70,13 +73,27 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
 
 
+# Bytes of a file that grows by lines: years of releases.
+LARGEST = 8 << 20
+
+
 def append(path: Path, line: str, *, mode: int = 0o644) -> None:
-    """Append a line and sync it."""
+    """Append a line and sync it. Of a file that has grown large the newer half is kept."""
+    if path.exists() and path.stat().st_size > LARGEST:
+        _halve(path, mode)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, mode)
     with os.fdopen(handle, "a", encoding="utf-8") as file:
         file.write(line + "\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _halve(path: Path, mode: int) -> None:
+    with path.open("rb") as file:
+        file.seek(-LARGEST // 2, os.SEEK_END)
+        file.readline()  # the end of a line
+        newer = file.read()
+    write(path, newer.decode("utf-8", "replace"), mode=mode)
 
 
 def set_aside(path: Path, name: str = "") -> Path:
@@ -104,6 +121,15 @@ def point(link: Path, target: str) -> None:
     temporary.symlink_to(target)
     temporary.rename(link)
     sync_directory(link.parent)
+
+
+def clear(path: Path) -> None:
+    """Delete a file or a tree, if it exists, in a directory where only root can write.
+
+    A container may have made a tree of any depth.
+    """
+    with suppress(FileNotFoundError), DirectoryHandle.open(path.parent) as handle:
+        handle.remove(path.name)
 
 
 def remove(path: Path) -> None:

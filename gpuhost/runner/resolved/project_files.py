@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 
 from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.lib.files import clear
 
 
 def forget(app: AppPaths, kept: Iterable[str]) -> tuple[str, ...]:
@@ -25,6 +25,6 @@ def forget(app: AppPaths, kept: Iterable[str]) -> tuple[str, ...]:
     for entry in sorted(app.files.iterdir()):
         # Its path is in the model of each release that mounts it.
         if f"{app.files}/{entry.name}/" not in used:
-            shutil.rmtree(entry)
+            clear(entry)
             removed.append(entry.name)
     return tuple(removed)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from gpuhost.runner.contract import from_json
 from gpuhost.runner.data.safe_paths import open_directory
+from gpuhost.runner.data.source_paths import open_parent, open_real
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_json, write_json
 from gpuhost.runner.resolved.path_facts import is_beneath
@@ -62,18 +64,20 @@ def remove_placed(source: Path) -> None:
     if not record.exists():
         return
     present = from_json(_Placed, read_json(record))
-    asides = {path: _aside(source, number) for number, path in enumerate(present.moved)}
-    for path in present.files:
-        aside = asides.get(path)
-        if aside and not os.path.lexists(aside):
-            continue  # not moved yet, or already restored: it is the source's
-        with suppress(FileNotFoundError, NotADirectoryError):
-            (source / path).unlink()
-        if aside:
-            aside.rename(source / path)
+    asides = {path: _aside(number) for number, path in enumerate(present.moved)}
+    with DirectoryHandle.open(source.parent) as home:
+        for path in present.files:
+            aside = asides.get(path)
+            if aside and home.look(aside) is None:
+                continue  # not moved yet, or already restored: it is the source's
+            with _suppress_missing(), open_parent(source, path) as (directory, name):
+                directory.unlink(name)
+            if aside:
+                with open_parent(source, path) as (directory, name):
+                    home.rename(aside, directory, name)
     for path in present.directories:
-        with suppress(OSError):
-            (source / path).rmdir()
+        with suppress(Failure, OSError), open_parent(source, path) as (directory, name):
+            directory.rmdir(name)
     record.unlink()
 
 
@@ -82,13 +86,20 @@ def _put(source: Path, files: Mapping[str, bytes]) -> None:
         _require_inside(source, path)
     moved = tuple(path for path in files if os.path.lexists(source / path))
     write_json(_record(source), asdict(_Placed(tuple(files), _missing(source, files), moved)))
-    for number, path in enumerate(moved):
-        (source / path).rename(_aside(source, number))
+    with DirectoryHandle.open(source.parent) as home:
+        for number, path in enumerate(moved):
+            with open_parent(source, path) as (directory, name):
+                directory.rename(name, home, _aside(number))
     for path, content in files.items():
-        (source / path).parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(source / path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
+        with (
+            open_parent(source, path, make=True) as (directory, name),
+            directory.create(name) as file,
+        ):
             file.write(content)
+
+
+def _suppress_missing() -> suppress:
+    return suppress(FileNotFoundError, NotADirectoryError)
 
 
 def _missing(source: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -119,13 +130,13 @@ def _is_of_host(release: Release, path: str, content: bytes) -> bool:
 
     + content: of the file in shared/
     """
-    own = release.source / path
-    if not os.path.lexists(own):
+    if not os.path.lexists(release.source / path):
         return True
     directories = (_normal(directory.path) for directory in release.plan.directories)
     if any(is_beneath(path, directory) for directory in directories):
         return True
-    if own.is_file() and own.read_bytes() != content:
+    own = _own(release.source, path)
+    if own is not None and own != content:
         raise Failure(
             f"{path} is a file of the source, and shared/{path} on the host differs from it",
             fix=f"move shared/{path} away if the source's is right; else remove {path} from the "
@@ -149,6 +160,16 @@ def _read(release: Release, path: str) -> bytes | None:
         ) from None
 
 
+def _own(source: Path, path: str) -> bytes | None:
+    """A file of the source, as much of it as of one in shared/; None if it is another kind."""
+    real = Path(os.path.realpath(source / path))
+    try:
+        with open_real(source, real.parent) as directory, directory.read(real.name) as file:
+            return file.read(MAX_BYTES)
+    except OSError:
+        return None
+
+
 def _normal(path: str) -> str:
     return posixpath.normpath(path)
 
@@ -157,5 +178,6 @@ def _record(source: Path) -> Path:
     return source.with_name("placed.json")
 
 
-def _aside(source: Path, number: int) -> Path:
-    return source.with_name(f".placed-{number}")
+def _aside(number: int) -> str:
+    """Beside the source."""
+    return f".placed-{number}"

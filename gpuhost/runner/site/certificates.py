@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
 import socket
 import tempfile
 from pathlib import Path
 
-from gpuhost.runner.lib.commands import run, try_run
+from gpuhost.runner.data.safe_paths import open_directory
+from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import point, write
+from gpuhost.runner.lib.files import point
 from gpuhost.runner.plan import Nginx
 from gpuhost.runner.state.release import Release
 
@@ -23,6 +23,8 @@ SPARE_S = 30 * 24 * 3600
 SELF_SIGNED_DAYS = 825
 # Characters; the limit of X.509 for a common name.
 LONGEST_CN = 64
+# A chain is much smaller.
+MAX_BYTES = 1 << 20
 
 
 def directory(release: Release) -> Path:
@@ -31,10 +33,10 @@ def directory(release: Release) -> Path:
     return release.app.shared / release.plan.nginx.certificate_dir
 
 
-def trusted(release: Release) -> Path | None:
-    """The site's chain, to trust in requests; None: no TLS."""
+def trusted(release: Release) -> str | None:
+    """The site's chain, to trust in requests; None: no TLS. Raises Failure."""
     site = release.plan.nginx
-    return directory(release) / CHAIN if site and site.certificate else None
+    return _read(release, CHAIN) or "" if site and site.certificate else None
 
 
 def files(release: Release) -> dict[Path, str]:
@@ -50,27 +52,30 @@ def files(release: Release) -> dict[Path, str]:
         chain, key = (_secret(release, n) for n in (site.certificate_secret, site.key_secret))
         _require_valid(release, chain)
     else:
-        chain, key = _existing(release, target) or self_signed(release)
+        chain, key = _existing(release) or self_signed(release)
     return {target / CHAIN: chain, target / KEY: key}
 
 
 def is_good(release: Release) -> bool:
     """Whether the existing certificate has all names and is valid for another 30 days."""
     assert release.plan.nginx is not None
-    chain = directory(release) / CHAIN
-    if not chain.exists():
+    chain = _read(release, CHAIN)
+    if chain is None:
         return False
-    words = ("openssl", "x509", "-in", str(chain), "-noout")
-    names = try_run(release.log, *words, "-ext", "subjectAltName", seconds=30, quiet=True).out
-    certified = set(re.findall(r"(?:DNS|IP Address):([^,\s]+)", names))
-    is_valid = try_run(release.log, *words, "-checkend", str(SPARE_S), seconds=30, quiet=True).ok
+    words = ("openssl", "x509", "-noout")
+
+    def ask(*more: str) -> Outcome:
+        return try_run(release.log, *words, *more, seconds=30, stdin=chain, quiet=True)
+
+    certified = set(re.findall(r"(?:DNS|IP Address):([^,\s]+)", ask("-ext", "subjectAltName").out))
+    is_valid = ask("-checkend", str(SPARE_S)).ok
     return is_valid and set(_names(release.plan.nginx)) <= certified
 
 
 def must_fetch(release: Release) -> bool:
     """Whether the existing certificate is not certbot's, not good, or has other names."""
-    chain, live = directory(release) / CHAIN, LIVE / lineage(release) / CHAIN
-    if not (chain.exists() and live.exists()) or chain.read_text() != live.read_text():
+    live = LIVE / lineage(release) / CHAIN
+    if not live.exists() or _read(release, CHAIN) != live.read_text():
         return True
     return not is_good(release)
 
@@ -90,21 +95,20 @@ def challenge_site(release: Release, text: str) -> str:
 
 
 def fetch(release: Release) -> None:
-    """Get the certificate with certbot, whose timer renews it and reloads nginx.
+    """Get the certificate with certbot, whose timer renews it and reloads the host's nginx.
 
     Port 80 must answer challenges already. Raises Failure with certbot's message.
     """
     site = release.plan.nginx
     assert site is not None
-    webroot = _challenges(release)
-    webroot.mkdir(parents=True, exist_ok=True)
+    CHALLENGES.mkdir(parents=True, exist_ok=True)
     names = [word for name in site.server_names for word in ("-d", name)]
     outcome = try_run(
         release.log,
-        *("certbot", "certonly", "--webroot", "-w", str(webroot), "-n", "--agree-tos"),
+        *("certbot", "certonly", "--webroot", "-w", str(CHALLENGES), "-n", "--agree-tos"),
         *("-m", site.email, "--cert-name", lineage(release), "--keep-until-expiring"),
         # certbot stores the hook: every later renewal runs it too.
-        *("--expand", "--deploy-hook", _deploy_hook(release), *names),
+        *("--expand", "--deploy-hook", "systemctl reload nginx", *names),
         seconds=300,
     )
     if not outcome.ok:
@@ -122,43 +126,11 @@ def lineage(release: Release) -> str:
     return f"gpuhost-{release.plan.app}"
 
 
-def _challenges(release: Release) -> Path:
-    """Where certbot writes its answers."""
-    assert release.plan.nginx is not None
-    if release.plan.nginx.where == "host":
-        return CHALLENGES
-    return directory(release).parent / "acme"
-
-
 def _install(release: Release) -> None:
-    """Link for the host's nginx; copy for a container, which could not follow a link."""
-    assert release.plan.nginx is not None
     target, live = directory(release), LIVE / lineage(release)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in (CHAIN, KEY):
-        if release.plan.nginx.where == "host":
-            point(target / name, str(live / name))
-        else:
-            write(target / name, (live / name).read_text(), mode=0o600)
-
-
-def _deploy_hook(release: Release) -> str:
-    """The shell command that certbot runs after each renewal."""
-    site = release.plan.nginx
-    assert site is not None
-    if site.where == "host":
-        return "systemctl reload nginx"
-    target = shlex.quote(str(directory(release)))
-    labels = {"project": release.plan.project, "service": site.service}
-    filters = " ".join(
-        f"--filter label=com.docker.compose.{key}={shlex.quote(value)}"
-        for key, value in labels.items()
-    )
-    return (
-        f'install -m 600 "$RENEWED_LINEAGE/{CHAIN}" "$RENEWED_LINEAGE/{KEY}" {target}/ && '
-        f"for one in $(docker ps -q {filters}); do "
-        'docker exec "$one" nginx -s reload; done'
-    )
+        point(target / name, str(live / name))
 
 
 def _secret(release: Release, name: str | None) -> str:
@@ -183,10 +155,31 @@ def _require_valid(release: Release, chain: str) -> None:
     raise Failure(f"the certificate {name} has expired: {end[0]}", fix="give a newer certificate")
 
 
-def _existing(release: Release, target: Path) -> tuple[str, str] | None:
-    if not (target / KEY).exists() or not is_good(release):
+def _existing(release: Release) -> tuple[str, str] | None:
+    chain, key = _read(release, CHAIN), _read(release, KEY)
+    return (chain, key) if chain and key and is_good(release) else None
+
+
+def _read(release: Release, name: str) -> str | None:
+    """The chain or the key; None if it does not exist. A container may have put a pipe there.
+
+    Raises Failure.
+    """
+    site = release.plan.nginx
+    assert site is not None
+    if site.where == "host":
+        path = directory(release) / name
+        return path.read_text() if path.exists() else None
+    try:
+        with open_directory(release, site.certificate_dir) as handle, handle.read(name) as file:
+            return file.read(MAX_BYTES).decode("utf-8", "replace")
+    except FileNotFoundError:
         return None
-    return (target / CHAIN).read_text(), (target / KEY).read_text()
+    except OSError as error:
+        raise Failure(
+            f"nginx: {site.certificate_dir}/{name}: {error.strerror}",
+            fix=f"find out what put it there, and move {directory(release) / name} away",
+        ) from None
 
 
 def self_signed(release: Release) -> tuple[str, str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import posixpath
 
+from gpuhost.runner.data.safe_paths import locate, open_directory
 from gpuhost.runner.docker.compose import ask, environment, words
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
@@ -16,21 +16,16 @@ def place(release: Release) -> None:
     """Write the files that nginx reads at its start; a running one is not reloaded."""
     site = release.plan.nginx
     assert site is not None
-    text = release.paths.nginx.read_text(encoding="utf-8")
-    if site.certificate == "acme" and certificates.must_fetch(release):
-        text = certificates.challenge_site(release, text)
-    _write(release, text)
+    for path, content in certificates.files(release).items():
+        _overwrite(release, str(path), content, 0o600)
+    _overwrite(release, site.path, release.paths.nginx.read_text(encoding="utf-8"), 0o644)
 
 
 def switch(release: Release) -> None:
     """Write the files and reload nginx, which then also resolves its upstreams again."""
     site = release.plan.nginx
     assert site is not None
-    if site.certificate == "acme" and certificates.must_fetch(release):
-        place(release)
-        _reload(release)
-        certificates.fetch(release)
-    _write(release, release.paths.nginx.read_text(encoding="utf-8"))
+    place(release)
     if ask(release, "ps", "-q", site.service).out.strip():
         _reload(release)
 
@@ -50,19 +45,18 @@ def _nginx(release: Release, *arguments: str) -> Outcome:
     return try_run(release.log, *command, seconds=60, env=environment(release))
 
 
-def _write(release: Release, text: str) -> None:
-    assert release.plan.nginx is not None
-    for path, content in certificates.files(release).items():
-        _overwrite(path, content, 0o600)
-    _overwrite(release.app.shared / release.plan.nginx.path, text, 0o644)
+def _overwrite(release: Release, path: str, text: str, mode: int) -> None:
+    """In place: a container that mounts the file would not see a new one.
 
-
-def _overwrite(path: Path, text: str, mode: int) -> None:
-    """Not by renaming: a container that mounts the file would not see the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    Raises Failure if a container has put something else there: it can write in these directories.
+    """
+    directory, name = posixpath.split(path)
+    try:
+        with open_directory(release, directory or ".", make=True) as handle:
+            handle.overwrite(name, text.encode(), mode)
+    except OSError as error:
+        raise Failure(
+            f"nginx: {path}: {error.strerror}",
+            fix=f"find out what put it there, and move {locate(release, path)} away: gpuhost "
+            "writes a regular file, and follows no link",
+        ) from None

@@ -9,7 +9,6 @@ import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import SplitResult, quote, urlsplit
 
 MAX_BODY = 4 * 1024 * 1024
@@ -48,14 +47,14 @@ def ask(
     body: str = "",
     seconds: float,
     connect_to: str = "",
-    trusted: Path | None = None,
+    trusted: str | None = None,
     any_name: bool = False,
 ) -> Answer:
     """Send one request; redirects are not followed.
 
     + connect_to: an address to connect to instead of the URL's host; Host header and TLS keep the
       name in the URL
-    + trusted: a certificate chain to trust, besides those that the host trusts; without it no
+    + trusted: a certificate chain to trust, PEM, besides those that the host trusts; without it no
       certificate is checked on the loopback interface
     + any_name: do not check the names in this chain
     + seconds: for everything, except the name lookup
@@ -120,7 +119,7 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
 
 
 def _connection(
-    parts: SplitResult, connect_to: str, trusted: Path | None, any_name: bool, seconds: float
+    parts: SplitResult, connect_to: str, trusted: str | None, any_name: bool, seconds: float
 ) -> http.client.HTTPConnection:
     name = parts.hostname or ""
     if parts.scheme != "https":
@@ -133,11 +132,11 @@ def _connection(
     return secure
 
 
-def _context(address: str, trusted: Path | None, any_name: bool) -> ssl.SSLContext:
+def _context(address: str, trusted: str | None, any_name: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if trusted is not None:
-        # The site's own certificate is enough, whoever signed it.
-        context.load_verify_locations(cafile=trusted)
+        # The site's own certificate is enough, whoever signed it. Comments may not be ASCII.
+        context.load_verify_locations(cadata=trusted.encode("ascii", "ignore").decode())
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
         context.check_hostname = not any_name
     elif is_loopback(address):

@@ -14,14 +14,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gpuhost.runner.contract import CONTAINER_FORMAT, from_json
 from gpuhost.runner.data import schedule
-from gpuhost.runner.data.safe_paths import locate
+from gpuhost.runner.data.safe_paths import locate, open_directory, open_recorded
 from gpuhost.runner.docker.compose import config, services_to_start
 from gpuhost.runner.docker.containers import release_containers
 from gpuhost.runner.docker.resolved_model import restart_policy
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.resolved.host import site_ports
 from gpuhost.runner.state.container import ENDING, Container
@@ -29,6 +30,8 @@ from gpuhost.runner.state.release import Release
 
 FORMAT = 1
 NAME = "fingerprint.json"
+# A container may have made its file larger; as in gpuhost/snapshot/apps_on_host.py.
+LARGEST = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -128,37 +131,37 @@ def _written(release: Release) -> Iterator[Path]:
 
 def _timers(release: Release) -> Iterator[Path]:
     yield from schedule.unit_files(release.plan.app)
-    # Not `state`, which logrotate changes.
-    yield from (release.app.home / "logrotate" / name for name in ("conf", "passwd", "group"))
 
 
 def _directories(release: Release) -> Iterator[tuple[str, str]]:
     for directory in release.plan.directories:
-        path = locate(release, directory.path)
-        with suppress(OSError):
-            state = path.stat()
-            if stat.S_ISDIR(state.st_mode):
-                owner = f"{state.st_uid}:{state.st_gid}"
-                yield str(path), f"{owner} {stat.S_IMODE(state.st_mode):04o}"
+        with suppress(Failure, OSError), open_directory(release, directory.path) as handle:
+            state = handle.state()
+            owner = f"{state.st_uid}:{state.st_gid}"
+            path = locate(release, directory.path)
+            yield str(path), f"{owner} {stat.S_IMODE(state.st_mode):04o}"
 
 
 def _states(release: Release, paths: Iterable[Path]) -> Iterator[tuple[str, FileState]]:
+    """Of regular files; a container can put another kind of file in place of its own."""
     generated = tuple(sorted(secret.name for secret in release.plan.secrets if secret.generate))
     for path in paths:
+        keys = generated if path == release.app.generated else ()
         if path == release.app.generated and not generated:
             continue
-        try:
-            state = path.lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        if stat.S_ISREG(state.st_mode):
-            keys = generated if path == release.app.generated else ()
-            yield str(path), _file(path, state, keys)
+        with (
+            suppress(Failure, OSError),
+            open_recorded(release.app, path.parent) as handle,
+            handle.read(path.name) as file,
+        ):
+            state = _file(file, keys)
+            yield str(path), state
 
 
-def _file(path: Path, state: os.stat_result, keys: tuple[str, ...]) -> FileState:
+def _file(file: BinaryIO, keys: tuple[str, ...]) -> FileState:
+    state = os.fstat(file.fileno())
     return FileState(
-        sha256=_sha256(path.read_bytes(), keys),
+        sha256=_sha256(file.read(LARGEST), keys),
         mode=f"{stat.S_IMODE(state.st_mode):04o}",
         owner=f"{state.st_uid}:{state.st_gid}",
         keys=keys,

@@ -7,7 +7,6 @@ never a volume, shared/ or backups/.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from gpuhost.runner.contract import ReleasePaths
 from gpuhost.runner.docker import images
 from gpuhost.runner.git import checkout
 from gpuhost.runner.lib.commands import try_run
-from gpuhost.runner.lib.files import load_json
+from gpuhost.runner.lib.files import clear, load_json
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import BadPlan, Plan, load
@@ -54,7 +53,7 @@ def prune(release: Release) -> None:
     for id_ in removed:
         remove_whole(release.app.release(id_).home)
     for left in release.app.releases.glob(f".*{REMOVED}"):
-        shutil.rmtree(left)
+        clear(left)
     untagged = untag(release, kept)
     checkout.forget(release, _commits(release, kept))
     project_files.forget(release.app, kept)
@@ -89,10 +88,7 @@ def remove_whole(home: Path) -> None:
     """Remove a directory in releases/. Renamed first: half a release must not look like one."""
     if not home.name.startswith("."):
         home = home.rename(home.with_name(f".{home.name}{REMOVED}"))
-    if home.is_dir() and not home.is_symlink():
-        shutil.rmtree(home)
-    else:
-        home.unlink()
+    clear(home)
 
 
 def old_failed_ids(releases: Sequence[Existing], current: str, keep: int) -> list[str]:
@@ -111,10 +107,7 @@ def _remove_source(paths: ReleasePaths) -> bool:
     made = (paths.source, paths.unfinished, paths.unpacked_overlay)
     sources = [path for path in (*made, paths.archive, paths.overlay) if path.exists()]
     for path in sources:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        clear(path)
     return bool(sources)
 
 

@@ -6,15 +6,18 @@ It writes the files that need secrets and the state of the host.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from gpuhost.runner.data import directories, schedule, secrets, seed
 from gpuhost.runner.data.env_file import write_env_file
+from gpuhost.runner.data.safe_paths import require_no_way_out
 from gpuhost.runner.docker import images
 from gpuhost.runner.docker.compose import ask, config, write_model
 from gpuhost.runner.docker.resolved_model import extension, running
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.resolved.health import of_images
 from gpuhost.runner.resolved.host import engine
+from gpuhost.runner.resolved.path_facts import uses
 from gpuhost.runner.resolved.pins import pins
 from gpuhost.runner.resolved.resolve import resolve, store
 from gpuhost.runner.state.release import Release
@@ -69,6 +72,8 @@ def write_host_files(release: Release) -> None:
     """
     ensure_resolved(release)
     directories.make(release)
+    for use in uses(config(release)):
+        require_no_way_out(release, Path(use.path), use.where)
     for path in extension(config(release)).copies:
         seed.seed(release, path)
     _write_runs(release, secrets.place_files(release))

@@ -11,11 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
-from gpuhost.runner.data.exchange import clear
 from gpuhost.runner.data.postgres import Server
 from gpuhost.runner.data.staging import limit, servers
 from gpuhost.runner.data.stored import Stored
-from gpuhost.runner.lib.files import set_aside
+from gpuhost.runner.lib.files import clear, set_aside
 from gpuhost.runner.stages.restore_state import State
 from gpuhost.runner.state.release import Release
 
@@ -27,7 +26,7 @@ def settle(app: AppPaths, state: State) -> None:
     # Before the exchange, the staged data is a copy of the backup; after an undo, the app may have
     # written to it.
     for exchange in state.exchanges:
-        exchange.set_staged_aside(exchange.aside.replace(state.aside, state.undone))
+        exchange.set_staged_aside(app, exchange.aside.replace(state.aside, state.undone))
     clear(app.restore)
     with suppress(OSError):
         # Unless something is in it.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.contract import FAILED, RESTORE, RESTORED, AppPaths, Operation, Result
@@ -117,7 +116,7 @@ def _stage(work: Restore) -> None:
 def _exchange(work: Restore) -> None:
     _stop_app(work)
     for exchange in work.state.exchanges:
-        exchange.put_in_place()
+        exchange.put_in_place(work.app)
     for item, server in servers(work.release, work.backup):
         server.swap()
         work.log.write(f"{item.name}: in place")
@@ -128,7 +127,7 @@ def _exchange_back(work: Restore) -> None:
     for _, server in servers(work.release, work.backup):
         server.swap_back()
     for exchange in reversed(work.state.exchanges):
-        exchange.undo()
+        exchange.undo(work.app)
 
 
 def _keep_undone(work: Restore) -> None:
@@ -154,7 +153,7 @@ def keep(work: Restore) -> None:
     with best_effort(work.log, "the previous database stays beside the new one"):
         save_databases(work.release, work.backup, work.aside, ("aside",))
     for exchange in work.state.exchanges:
-        clear(Path(exchange.staged).parent)
+        exchange.clear_staged(work.app)
     work.log.write(f"the previous data is in {work.aside}; delete it when you do not need it")
     work.log.write(f"verified, with the data of {work.backup.name}")
 

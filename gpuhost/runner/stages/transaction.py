@@ -26,6 +26,7 @@ from gpuhost.runner.stages import (
     fingerprint,
     first_release,
     migrate,
+    printed_secrets,
     prune,
     render,
     runner_cleanup,
@@ -178,7 +179,7 @@ def keep(release: Release) -> None:
     """What follows a verified release; an error in it does not make the release fail."""
     release.log.stage("keep")
     steps = (schedule.install, activation.restore_cards, prune.prune, runner_cleanup.forget)
-    _run_each(release, *steps, fingerprint.keep)
+    _run_each(release, *steps, fingerprint.keep, printed_secrets.warn)
     release.log.write(f"verified: {release.plan.app} {release.plan.id}")
 
 

@@ -1,0 +1,86 @@
+"""Directories of a host that no app may name as its own: the system's, the engine's, gpuhost's.
+
+What an app names is created, gets its owner and mode, is rotated, or replaced by a restore.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+
+from gpuhost.runner.contract.paths import APPS
+
+SYSTEM, ENGINE, GPUHOST = "the system's", "the container engine's", "gpuhost's own"
+# Refused with everything in them, and with everything above them.
+RESERVED = {
+    **dict.fromkeys(
+        (
+            *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc"),
+            *("/run", "/sbin", "/snap", "/sys", "/usr", "/var/run", "/var/lock"),
+            *("/var/backups", "/var/mail", "/var/spool", "/var/cache/apt", "/var/cache/debconf"),
+            *("/var/lib/apt", "/var/lib/cloud", "/var/lib/dbus", "/var/lib/dkms", "/var/lib/dpkg"),
+            *("/var/lib/fwupd", "/var/lib/initramfs-tools", "/var/lib/letsencrypt"),
+            *("/var/lib/NetworkManager", "/var/lib/nginx", "/var/lib/pam", "/var/lib/polkit-1"),
+            *("/var/lib/private", "/var/lib/shim-signed", "/var/lib/snapd", "/var/lib/sudo"),
+            *("/var/lib/systemd", "/var/lib/ubuntu-advantage", "/var/lib/ucf"),
+            *("/var/lib/unattended-upgrades", "/var/lib/update-notifier"),
+            *("/var/log/apt", "/var/log/audit", "/var/log/installer", "/var/log/journal"),
+            *("/var/log/letsencrypt", "/var/log/nginx", "/var/log/private"),
+            "/var/log/unattended-upgrades",
+        ),
+        SYSTEM,
+    ),
+    **dict.fromkeys(
+        (
+            *("/opt/cni", "/opt/containerd", "/var/lib/buildkit", "/var/lib/containerd"),
+            *("/var/lib/containers", "/var/lib/docker", "/var/lib/kubelet", "/var/lib/nvidia"),
+        ),
+        ENGINE,
+    ),
+    **dict.fromkeys((str(APPS), "/var/lib/gpuhost"), GPUHOST),
+}
+# Only the directories themselves: other programs use them too.
+SHARED_BY_ALL = (
+    *("/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/var", "/var/cache", "/var/lib"),
+    *("/tmp", "/var/log", "/var/tmp", "/lost+found"),  # noqa: S108
+)
+# In a home directory: who can change these can log in, or is root.
+OF_LOGINS = frozenset((".aws", ".docker", ".gnupg", ".kube", ".ssh"))
+HOMES = ("/home", "/root")
+# Names that gpuhost gives to files beside an app's data.
+OWN_PREFIX = ".gpuhost"
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def why_reserved(path: str, shared: str, more: Iterable[str] = ()) -> str:
+    """Why an app may not name this path; "": it may.
+
+    + path: absolute
+    + shared: the directory of the app's own data
+    + more: further directories that are reserved on this host
+    """
+    if CONTROL.search(path):
+        return "a path has no control characters"
+    normal = posixpath.normpath(f"/{path.lstrip('/')}")
+    if is_within(normal, shared):
+        return _own_name(normal[len(shared) :])
+    for directory, owner in (*RESERVED.items(), *((one, GPUHOST) for one in more)):
+        if is_within(normal, directory):
+            return f"{directory} is {owner}"
+        if is_within(directory, normal):
+            return f"{directory}, which is {owner}, is in it"
+    if normal in SHARED_BY_ALL:
+        return f"{normal} is for all programs; use a directory of the app in it"
+    if any(is_within(normal, home) for home in HOMES) and OF_LOGINS & set(normal.split("/")):
+        return "it is of a login, not of the app"
+    return _own_name(normal)
+
+
+def is_within(path: str, directory: str) -> bool:
+    return directory == "/" or path == directory or path.startswith(f"{directory}/")
+
+
+def _own_name(path: str) -> str:
+    own = [name for name in path.split("/") if name.startswith(OWN_PREFIX)]
+    return f"{own[0]}: gpuhost gives such names to its own files" if own else ""

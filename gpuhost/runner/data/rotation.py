@@ -1,0 +1,155 @@
+"""Rotates log files that an app writes into bind mounts: NAME.1.gz is the newest of `logs.keep`.
+
+Not with the host's logrotate, which takes paths: an app that exchanges a directory for a link while
+it runs would have another file of the host truncated. Here each directory is opened by handle.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import posixpath
+import re
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from heapq import nsmallest
+from pathlib import Path
+from typing import BinaryIO
+
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.data.safe_paths import locate, open_directory
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import read_json, write_json
+from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.plan import Logs
+from gpuhost.runner.state.release import Release
+
+WILD = frozenset("*?[")
+ROTATED = re.compile(r"\.\d+\.gz$")
+DAY = 24 * 3600
+PIECE = 1 << 20
+# An app that writes faster than this is read has no end.
+MOST_GROWTH = 64 << 20
+# Files of one pattern.
+MOST_FILES = 1000
+
+
+def usable(logs: Logs) -> Iterator[str]:
+    """The patterns that can be rotated: plans of an older gpuhost may have others."""
+    return (pattern for pattern in logs.files if not WILD & set(posixpath.dirname(pattern)))
+
+
+def state_of(app: AppPaths) -> Path:
+    """File -> time of its last rotation; written by each run that has ended."""
+    return app.home / "logrotate" / "state.json"
+
+
+def rotate(app: AppPaths) -> bool:
+    """Rotate the log files of the current release. Returns whether all could be; tells others."""
+    release = Release.open_current(app, NOWHERE)
+    if release is None:
+        return True
+    last, now = read_json(state_of(app)), time.time()
+    state: dict[str, float] = {}
+    is_good = True
+    for pattern in usable(release.plan.logs):
+        directory, wanted = posixpath.split(pattern)
+        try:
+            with open_directory(release, directory or ".") as handle:
+                for name in _matching(handle, wanted):
+                    key = repr(str(locate(release, directory) / name))
+                    rotated = min(float(last.get(key, now)), now)
+                    state[key] = rotated
+                    if _is_due(handle, name, release.plan.logs, now - rotated):
+                        state[key] = now
+                        is_good = _try_rotate(handle, name, release.plan.logs.keep) and is_good
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (Failure, OSError) as error:
+            is_good = _tell(pattern, error)
+    state_of(app).parent.mkdir(exist_ok=True)
+    write_json(state_of(app), state, mode=0o600)
+    return is_good
+
+
+def _matching(handle: DirectoryHandle, pattern: str) -> list[str]:
+    """Small files first: a large one may take all the time."""
+    states = (
+        (state.st_size, name)
+        for name in handle.iterate()
+        if fnmatchcase(name, pattern)
+        and name.startswith(".") == pattern.startswith(".")
+        and not ROTATED.search(name)
+        and (state := handle.look(name)) is not None
+        and stat.S_ISREG(state.st_mode)
+    )
+    return [name for _, name in nsmallest(MOST_FILES, states)]
+
+
+def _is_due(handle: DirectoryHandle, name: str, logs: Logs, age: float) -> bool:
+    state = handle.look(name)
+    size = state.st_size if state else 0
+    return size > logs.max_size_mb << 20 or (size > 0 and age >= DAY)
+
+
+def _try_rotate(handle: DirectoryHandle, name: str, keep: int) -> bool:
+    draft = f".{name}.gpuhost-part"
+    try:
+        with handle.update(name) as log:
+            handle.remove(draft)
+            _compress(log, handle, draft)
+            for number in range(keep - 1, 0, -1):
+                if handle.look(_numbered(name, number)):
+                    handle.rename(_numbered(name, number), handle, _numbered(name, number + 1))
+            handle.rename(draft, handle, _numbered(name, 1))
+            handle.sync()
+            # Not replaced: the app keeps it open. What it wrote since the copy is lost.
+            log.truncate(0)
+        beyond = keep + 1
+        while handle.look(_numbered(name, beyond)):
+            handle.unlink(_numbered(name, beyond))
+            beyond += 1
+    except OSError as error:
+        with suppress(OSError):
+            handle.remove(draft)
+        return _tell(str(handle.path / name), error)
+    return True
+
+
+def _compress(log: BinaryIO, handle: DirectoryHandle, draft: str) -> None:
+    """With the owner and the mode of the log."""
+    state = os.fstat(log.fileno())
+    log.seek(_first_data(log, state.st_size))
+    left = state.st_size - log.tell() + MOST_GROWTH
+    with handle.create(draft) as file:
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file) as packed:
+            while left > 0 and (piece := log.read(min(PIECE, left))):
+                packed.write(piece)
+                left -= len(piece)
+        os.fchown(file.fileno(), state.st_uid, state.st_gid)
+        os.fchmod(file.fileno(), stat.S_IMODE(state.st_mode) & 0o777)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _first_data(log: BinaryIO, size: int) -> int:
+    """An app that does not append leaves a hole at the beginning, which may be of any size."""
+    try:
+        return os.lseek(log.fileno(), 0, os.SEEK_DATA)
+    except OSError:  # nothing but a hole
+        return size
+
+
+def _numbered(name: str, number: int) -> str:
+    return f"{name}.{number}.gz"
+
+
+def _tell(what: str, error: Exception) -> bool:
+    reason = error.said if isinstance(error, Failure) else getattr(error, "strerror", error)
+    print(f"not rotated: {what!r}: {reason}", file=sys.stderr)
+    return False

@@ -1,0 +1,178 @@
+"""Log files are rotated in place, and nothing that a container puts beside them is touched."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gpuhost.runner.data import rotation
+from gpuhost.runner.data.rotation import rotate
+from gpuhost.runner.plan import Directory, Logs
+from tests.runner.host_fixtures import ME, App, app
+
+__all__ = ["app"]
+
+BIG = "x" * ((1 << 20) + 1)
+
+
+def declare(app: App, *files: str, keep: int = 3) -> None:
+    app.release(logs=Logs(files, 1, keep), is_current=True)
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def unpacked(path: Path) -> str:
+    return gzip.decompress(path.read_bytes()).decode()
+
+
+def test_a_large_file_is_rotated_in_place_and_the_newest_copies_are_kept(app: App) -> None:
+    log = app.data("logs/a.log", f"1{BIG}")
+    log.chmod(0o640)
+    declare(app, "logs/*.log", keep=2)
+    inode = log.stat().st_ino
+    for number in range(1, 5):
+        log.write_text(f"{number}{BIG}")
+        assert rotate(app.paths)
+    assert (log.stat().st_ino, log.read_text()) == (inode, "")
+    assert names(log.parent) == ["a.log", "a.log.1.gz", "a.log.2.gz"]
+    assert [unpacked(log.with_name(f"a.log.{n}.gz"))[0] for n in (1, 2)] == ["4", "3"]
+    assert log.with_name("a.log.1.gz").stat().st_mode & 0o7777 == 0o640
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can change the owner of a file")
+def test_a_copy_has_the_owner_of_its_file(app: App) -> None:
+    log = app.data("logs/a.log", BIG)
+    os.chown(log, 1001, 1002)
+    declare(app, "logs/a.log")
+    assert rotate(app.paths)
+    state = log.with_name("a.log.1.gz").stat()
+    assert (state.st_uid, state.st_gid) == (1001, 1002)
+
+
+def test_a_small_file_is_rotated_when_it_is_a_day_old_by_whatever_clock(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = app.data("logs/a.log", "small")
+    app.data("logs/empty.log")
+    declare(app, "logs/*.log")
+    now = time.time()
+    # (hours later, whether it is rotated): the clock may go back a year.
+    for hours, is_rotated in ((0, False), (23, False), (25, True), (26, False), (-8760, False),
+                              (-8737, False), (-8735, True)):  # fmt: skip
+        log.write_text("small")
+        monkeypatch.setattr(rotation.time, "time", lambda hours=hours: now + hours * 3600)
+        assert rotate(app.paths)
+        assert (log.read_text() == "") == is_rotated, hours
+    assert names(log.parent) == ["a.log", "a.log.1.gz", "a.log.2.gz", "empty.log"]
+
+
+def test_only_log_files_are_rotated(app: App) -> None:
+    for name in ("a.txt", ".hidden", "b.txt.3.gz"):
+        app.data(f"logs/{name}", BIG)
+    declare(app, "logs/*", "missing/*.log")
+    assert rotate(app.paths)
+    assert names(app.paths.shared / "logs") == [".hidden", "a.txt", "a.txt.1.gz", "b.txt.3.gz"]
+    assert rotate(app.paths)
+
+
+def test_without_a_release_there_is_nothing_to_rotate(app: App) -> None:
+    assert rotate(app.paths)
+
+
+def test_a_hole_at_the_beginning_is_not_packed(app: App) -> None:
+    log = app.data("logs/a.log")
+    with log.open("r+b") as file:
+        file.seek(1 << 40)
+        file.write(b"end")
+    app.data("logs/only-a-hole.log")
+    os.truncate(app.paths.shared / "logs/only-a-hole.log", 1 << 40)
+    declare(app, "logs/*.log")
+    assert rotate(app.paths)
+    assert unpacked(log.with_name("a.log.1.gz")).strip("\0") == "end"
+    assert (log.stat().st_size, log.with_name("only-a-hole.log").stat().st_size) == (0, 0)
+
+
+def test_names_that_are_not_utf_8_are_rotated_too(app: App) -> None:
+    app.data("logs/a.log", BIG)
+    strange = os.fsencode(app.paths.shared / "logs") + b"/\xff\n.log"
+    Path(os.fsdecode(strange)).write_text(BIG)
+    declare(app, "logs/*.log")
+    assert rotate(app.paths)
+    assert Path(os.fsdecode(strange + b".1.gz")).exists()
+
+
+def link(path: Path) -> None:
+    path.symlink_to("../../of-the-host/app.log")
+
+
+def directory(path: Path) -> None:
+    (path / "inner").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("put", [link, os.mkfifo, directory])
+def test_what_is_no_regular_file_is_left_alone(
+    app: App, tmp_path: Path, put: Callable[[Path], None]
+) -> None:
+    (tmp_path / "app/of-the-host").mkdir()
+    kept = tmp_path / "app/of-the-host/app.log"
+    kept.write_text(BIG)
+    put(app.data("logs/other.log", BIG).with_name("a.log"))
+    declare(app, "logs/*.log")
+    assert rotate(app.paths)
+    assert kept.read_text() == BIG
+    assert names(app.paths.shared / "logs") == ["a.log", "other.log", "other.log.1.gz"]
+
+
+def test_a_copy_that_cannot_be_put_aside_keeps_the_log(
+    app: App, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = app.data("logs/a.log", BIG)
+    (log.with_name("a.log.1.gz") / "inner").mkdir(parents=True)
+    app.data("logs/b.log", BIG)
+    declare(app, "logs/*.log", keep=1)
+    assert not rotate(app.paths)
+    assert (log.read_text(), (log.with_name("b.log")).read_text()) == (BIG, "")
+    assert names(log.parent) == ["a.log", "a.log.1.gz", "b.log", "b.log.1.gz"]
+    assert "a.log" in capsys.readouterr().err
+
+
+def test_a_directory_that_the_app_exchanges_for_a_link_is_not_followed(
+    app: App, tmp_path: Path
+) -> None:
+    host = tmp_path / "var-log"
+    host.mkdir()
+    (host / "a.log").write_text(BIG)
+    app.data("logs/web/a.log", BIG)
+    app.release(
+        logs=Logs(("logs/web/*.log",), 1, 3),
+        directories=(Directory("logs", ME, "0755"),),
+        is_current=True,
+    )
+    logs, is_ended = app.paths.shared / "logs", threading.Event()
+
+    def swap() -> None:
+        while not is_ended.is_set():
+            (logs / "web").rename(logs / "kept")
+            (logs / "web").symlink_to(host)
+            (logs / "web").unlink()
+            (logs / "kept").rename(logs / "web")
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        for _ in range(60):
+            rotate(app.paths)
+    finally:
+        is_ended.set()
+        thread.join()
+    assert names(host) == ["a.log"]
+    assert (host / "a.log").read_text() == BIG
+    assert rotate(app.paths)
