@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from gpuhost.runner import __main__ as entry
-from gpuhost.runner.contract import RESTORE_FAILED, VERIFIED, Operation, Result
+from gpuhost.runner.contract import RESTORE_FAILED, VERIFIED, AppPaths, Operation, Result
 from gpuhost.runner.data import exchange, schedule
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
@@ -338,10 +338,10 @@ def test_an_unfinished_copy_survives_a_removal(host: Host) -> None:
 def test_an_undo_that_fails_half_way_continues_where_it_ended(host: Host) -> None:
     real = exchange.Exchange.undo
 
-    def undo(one: exchange.Exchange) -> None:
+    def undo(one: exchange.Exchange, app: AppPaths) -> None:
         if one.target.endswith("settings.json"):
             _no_disk()
-        real(one)
+        real(one, app)
 
     host.activated.wrong = [BAD]
     with host.monkeypatch.context() as patched:
