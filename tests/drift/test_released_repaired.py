@@ -11,7 +11,7 @@ from gpuhost.checks.deployed import repaired_by_a_release
 from gpuhost.release.resolved_app import ResolvedApp
 from gpuhost.release.secrets import GivenSecrets, SecretValue
 from gpuhost.release.source import ResolvedSource
-from gpuhost.rollout.draft import Draft, Refused, draft_release
+from gpuhost.rollout.draft import Draft, StartRefused, draft_release
 from tests.drift.released import Case, case
 
 GIVEN = GivenSecrets({"TOKEN": SecretValue("a-long-secret")})
@@ -110,5 +110,5 @@ def test_what_does_not_run_is_released_again(
 def test_with_the_engine_stopped_the_same_release_is_refused(tmp_path: Path) -> None:
     of_the_engine = ("docker_info", "docker_containers", "docker_inspect", "docker_images")
     edit = {"probes": dict.fromkeys(of_the_engine)}
-    with pytest.raises(Refused, match=r"app\.engine: docker\.service is not running"):
+    with pytest.raises(StartRefused, match=r"app\.engine: docker\.service is not running"):
         draft(given({"edit": edit}), tmp_path)

@@ -177,6 +177,18 @@ def test_events_are_read_since_the_start_or_the_creation_of_the_container(
     ]
 
 
+def test_if_the_clock_was_set_back_no_events_are_asked_for(app: App, programs: Programs) -> None:
+    """The engine refuses a period that ends before it begins."""
+    app.paths.shared.mkdir()
+    programs.compose({"web": {}, "db": {}})
+    programs.answer("docker ps *", "some")
+    programs.answer("docker events *", status=1, err="`since` cannot be after `until`\n")
+    container = {**a_container(restarts=1), "Created": "2999-01-01T00:00:00Z"}
+    programs.answer("docker inspect *", json.dumps([container]))
+    assert containers.find_trouble(app.release()) is None
+    assert programs.called("events") == []
+
+
 def test_a_line_that_is_declared_fatal(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
     engine(monkeypatch, a_container(), log="web-1 | fine\nweb-1 | CUDA out of memory\n")
     assert containers.find_trouble(release) is None

@@ -13,6 +13,7 @@ from gpuhost.rollout.deliver import resume_unit_text
 from gpuhost.runner import __main__ as entry
 from gpuhost.runner.contract import RESTORE_FAILED, RESTORED, VERIFIED, Operation, Result
 from gpuhost.runner.plan import Backup, BadPlan, Logs
+from gpuhost.runner.stages import carry_out
 from gpuhost.runner.state import results
 from gpuhost.runner.state.journal import START, Journal
 from gpuhost.runner.state.lock import lock
@@ -45,8 +46,8 @@ class Transactions:
 @pytest.fixture
 def transactions(monkeypatch: pytest.MonkeyPatch) -> Transactions:
     made = Transactions()
-    monkeypatch.setattr(entry, "run_transaction", made.run)
-    monkeypatch.setattr(entry, "keep", lambda release: made.kept.append(release.plan.id))
+    monkeypatch.setattr(carry_out, "run_transaction", made.run)
+    monkeypatch.setattr(carry_out, "keep", lambda release: made.kept.append(release.plan.id))
     return made
 
 

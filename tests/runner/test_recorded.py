@@ -27,7 +27,7 @@ __all__ = ["activated", "programs", "stages"]
 
 RECORDED = Path(__file__).with_name("recorded")
 # Fields of a result that came later, with their defaults.
-LATER = {"aborted_by": ""}
+LATER = {"aborted_by": "", "took_s": None}
 HOME = "/opt/gpuhost/app"
 
 

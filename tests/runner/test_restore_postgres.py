@@ -100,3 +100,24 @@ def test_a_dump_that_cannot_be_read_changes_nothing(
     ended = restore(app.paths, name, "ada")
     assert (ended.state, ended.output) == ("failed", ("pg_restore: too short",))
     assert (activated.seen, programs.called("docker stop")) == ([], [])
+
+
+def test_a_database_that_an_earlier_restore_left_is_dumped_before_it_is_dropped(
+    app: App, programs: Programs, activated: Activation
+) -> None:
+    database(app, "now")
+    postgresql = Postgresql(programs)
+    release = app.release(NEW, backup=DATABASE, is_current=True)
+    name = backup.backup(release, "schedule")
+    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    aside = postgres.Server("", "shop", "", release.log).aside
+    postgresql.set_databases("shop", aside)
+    assert restore(app.paths, name, "ada").state == "verified"
+    (kept,) = app.paths.backups.glob(f"before-restore-*/db.{aside}.earlier.dump")
+    assert kept.read_text() == "PGDMP then"
+    dumped = programs.calls.index(
+        next(line for line in programs.called("pg_dump") if aside in line)
+    )
+    restored = programs.calls.index(programs.called("--single-transaction")[0])
+    assert dumped < restored
+    assert postgresql.statements[0] == f'DROP DATABASE IF EXISTS "{aside}";'

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from gpuhost.runner import __main__ as entry
-from gpuhost.runner.contract import RESTORE_FAILED, VERIFIED, Operation, Result
+from gpuhost.runner.contract import RESTORE_FAILED, VERIFIED, AppPaths, Operation, Result
 from gpuhost.runner.data import exchange, schedule
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.site import certificates
+from gpuhost.runner.stages import carry_out
 from gpuhost.runner.stages import restore as restoring
 from gpuhost.runner.stages.restore_state import read_state
 from gpuhost.runner.state import operations, results, transitions
@@ -29,6 +31,7 @@ from tests.runner.ended_result import result_of
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import (
     NOW,
+    THEN,
     Activation,
     Cut,
     a_backup,
@@ -132,7 +135,7 @@ def host(
         results.write(release, result_of(release))
         return result_of(release)
 
-    monkeypatch.setattr(entry, "run_transaction", run_transaction)
+    monkeypatch.setattr(carry_out, "run_transaction", run_transaction)
     return made
 
 
@@ -330,6 +333,37 @@ def test_an_unfinished_copy_survives_a_removal(host: Host) -> None:
     write_json(host.app.paths.copying, {"models": NEW})
     assert host.verb(transitions.REMOVE) == entry.GOOD
     assert host.app.paths.copying.exists()
+
+
+def test_an_undo_that_fails_half_way_continues_where_it_ended(host: Host) -> None:
+    real = exchange.Exchange.undo
+
+    def undo(one: exchange.Exchange, app: AppPaths) -> None:
+        if one.target.endswith("settings.json"):
+            _no_disk()
+        real(one, app)
+
+    host.activated.wrong = [BAD]
+    with host.monkeypatch.context() as patched:
+        patched.setattr(exchange.Exchange, "undo", undo)
+        assert host.run("restore", host.backup, "--by", "ada") == entry.UNRESTORED
+    assert state(host.app) == ("now", *THEN[1:])
+    host.app.data("settings.json", "later")
+    assert host.verb(transitions.RELEASE) == entry.FAILED
+    restore_again(host)
+    assert (state(host.app), "later" in host.words) == (NOW, True)
+
+
+def test_two_restores_with_the_same_time_do_not_mix_what_they_set_aside(host: Host) -> None:
+    """The clock was set back between them."""
+    frozen = time.gmtime(1795300000)
+    host.monkeypatch.setattr(time, "gmtime", lambda *seconds: frozen)
+    restore_one(host)
+    host.write("later")
+    host.activated.wrong = [BAD]
+    assert host.verb(transitions.RESTORE) == entry.FAILED
+    assert state(host.app) == ("later", ["then.mp3"], "later")
+    assert host.words >= {"now", "then", "later"}
 
 
 def test_restored_data_that_the_app_wrote_to_is_kept_by_the_undo(host: Host) -> None:

@@ -243,6 +243,18 @@ def test_the_log_is_read_since_the_start_of_the_container(app: App, programs: Pr
     assert called.endswith(" web")
 
 
+def test_if_the_clock_was_set_back_since_the_start_the_whole_log_is_read(
+    app: App, programs: Programs
+) -> None:
+    """The lines after it have times before the start."""
+    running(programs, "2999-01-01T00:00:00.5Z")
+    programs.answer("docker compose * logs *--since*", "")
+    programs.answer("docker compose * logs *", "Running on http://0.0.0.0:7860\n")
+    verify(a_release(app, LOG))
+    (called,) = programs.called("logs")
+    assert "--since" not in called
+
+
 def test_no_line_of_the_log_matches(app: App, programs: Programs) -> None:
     running(programs, STARTED)
     programs.answer("docker compose * logs *", "loading\nstill loading\n")

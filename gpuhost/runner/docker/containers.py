@@ -15,6 +15,7 @@ from gpuhost.runner.docker.resolved_model import extension
 from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.state.container import Before, Container, from_inspect
+from gpuhost.runner.state.health import epoch
 from gpuhost.runner.state.release import Release
 
 # Log lines of each container that are searched.
@@ -103,7 +104,11 @@ def _with_exit(release: Release, container: Container) -> Container:
     if not container.restarts or container.oom_killed:
         return container
     since = release.before.at if container.id in release.before.by_id else container.created
-    words = ("--since", since, "--until", str(int(time.time()) + 1))
+    until = int(time.time()) + 1
+    if epoch(since) > until:
+        # The clock was set back: the engine has no such period.
+        return container
+    words = ("--since", since, "--until", str(until))
     filters = (f"container={container.name}", "event=oom", "event=die")
     options = [word for text in filters for word in ("--filter", text)]
     shown = '{{.Action}} {{index .Actor.Attributes "exitCode"}}'

@@ -153,8 +153,8 @@ def _kept_lines(app: AppPaths, volumes: list[str]) -> Iterator[str]:
     }
     for path, what in words.items():
         if path.exists():
-            yield f"kept: {what}; delete it with: rm -r {path}"
+            yield f"kept: {what}; if nobody needs it any more: rm -r {path}"
     for name in volumes:
-        yield f"kept: volume {name}; delete it with: docker volume rm {name}"
+        yield f"kept: volume {name}; if nobody needs it any more: docker volume rm {name}"
     yield f"kept: the history of its releases, {app.history}"
     yield "kept: images named in its Compose file (docker image ls)"

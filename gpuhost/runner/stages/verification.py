@@ -18,6 +18,7 @@ from gpuhost.runner.plan import VerifyStep
 from gpuhost.runner.stages import steady_error
 from gpuhost.runner.stages.steady_error import SteadyError
 from gpuhost.runner.stages.verify_request import Problem, verify_request
+from gpuhost.runner.state.health import epoch
 from gpuhost.runner.state.log_matches import is_known, remember
 from gpuhost.runner.state.release import Release
 
@@ -104,7 +105,10 @@ def _verify_log(release: Release, step: VerifyStep, seconds: float) -> Problem |
         return Problem(f"{step.service} does not run")
     if is_known(release, step, started):
         return None
-    options = ("--no-color", "--no-log-prefix", "--since", min(started), "--tail", str(LOG_LINES))
+    since = min(started)
+    # If the clock was set back since the start, the lines after it seem older.
+    period = ("--since", since) if epoch(since) <= time.time() else ()
+    options = ("--no-color", "--no-log-prefix", *period, "--tail", str(LOG_LINES))
     outcome = ask(release, "logs", *options, step.service, seconds=max(seconds, 10))
     lines = outcome.out.splitlines()
     if any(expression.search(line) for line in lines):
