@@ -6,9 +6,9 @@ declared path gets into the archive.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import stat
 import tarfile
 import time
 from collections.abc import Callable, Collection
@@ -26,6 +26,8 @@ from gpuhost.runner.lib.log import Log
 # Bytes of a path, with the zero at its end.
 LONGEST_PATH = 4096
 PIECE = 1 << 18
+# Of opening a link, a pipe or directory, a socket or a device.
+NO_FILE = (errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV)
 
 
 def size(source: Source, without: Collection[Path], deadline: float) -> int:
@@ -118,9 +120,8 @@ class _Packer:
             opened = entry.parent.read(entry.name)
         except FileNotFoundError:
             return
-        except OSError:
-            state = entry.parent.look(entry.name)
-            if state is not None and stat.S_ISREG(state.st_mode):
+        except OSError as error:
+            if error.errno not in NO_FILE:
                 raise
             self._leave_out(entry)
             return
@@ -147,7 +148,7 @@ class _Packer:
     def _add_content(self, path: str, file: BinaryIO, state: os.stat_result) -> None:
         pieces = member.find_pieces(file, state)
         info = member.member(path, state, member.read_xattrs(file.fileno()), pieces)
-        reader = _Reader(file, pieces, state.st_size, self.require_time)
+        reader = _Reader(file, pieces, state.st_size, self.require_time, path)
         self._write(info, reader)
         self.unpacked += state.st_size if pieces is None else sum(size for _, size in pieces)
         if reader.missing:
@@ -181,8 +182,9 @@ class _Reader:
         pieces: member.Pieces | None,
         size: int,
         require_time: Callable[[], None],
+        path: str,
     ) -> None:
-        self._file, self._require_time = file, require_time
+        self._file, self._require_time, self._path = file, require_time, path
         self._map = b"" if pieces is None else member.sparse_map(pieces)
         self._pieces = iter([(0, size)] if pieces is None else pieces)
         self._left = 0
@@ -197,11 +199,17 @@ class _Reader:
                 self._file.seek(offset)
                 continue
             wanted = min(count - len(content), self._left)
-            piece = self._file.read(wanted)
+            piece = self._read(wanted)
             self.missing += wanted - len(piece)
             content += piece.ljust(wanted, b"\0")
             self._left -= wanted
         return content
+
+    def _read(self, count: int) -> bytes:
+        try:
+            return self._file.read(count)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._path) from error
 
 
 class _Hashed:
