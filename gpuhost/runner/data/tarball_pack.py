@@ -122,7 +122,7 @@ class _Packer:
             return
         except OSError as error:
             if error.errno not in NO_FILE:
-                raise
+                raise OSError(error.errno, error.strerror, entry.path) from error
             self._leave_out(entry)
             return
         with opened as file:
