@@ -81,17 +81,6 @@ def test_a_pipe_with_a_writer_is_no_file(handle: DirectoryHandle) -> None:
         os.close(other)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a device")
-@pytest.mark.parametrize("act", [ACTS["read"], ACTS["overwrite"]])
-def test_a_device_is_not_even_opened(handle: DirectoryHandle, act: Act) -> None:
-    """To open one without a driver would have another error than EINVAL."""
-    os.mknod(handle.path / "device", stat.S_IFCHR | 0o600, os.makedev(4000, 1))
-    with pytest.raises(OSError, match="No such device"):
-        (handle.path / "device").open("rb")
-    with pytest.raises(OSError, match="not a regular file"):
-        act(handle, "device")
-
-
 def test_a_handle_stays_when_its_directory_is_exchanged_for_a_link(
     handle: DirectoryHandle, tmp_path: Path
 ) -> None:
