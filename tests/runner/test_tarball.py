@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gpuhost.runner.data import tarball_member
 from gpuhost.runner.data.tarball_read import read_through
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
@@ -362,6 +363,18 @@ def test_a_file_that_cannot_be_read_is_named(
         DirectoryHandle, "read", lambda handle, name: Damaged(read(handle, name), name)
     )
     with pytest.raises(OSError) as raised:
+        packed(top, tmp_path / "data.tar.gz")
+    assert raised.value.filename == "data/file"
+
+
+def test_attributes_that_would_fill_the_memory_are_refused(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (top / "file").touch()
+    for number in range(3):
+        os.setxattr(top / "file", f"user.{number}", b"x" * 400)
+    monkeypatch.setattr(tarball_member, "MOST_XATTRS", 1000)
+    with pytest.raises(OSError, match="more than 1 MiB of extended attributes") as raised:
         packed(top, tmp_path / "data.tar.gz")
     assert raised.value.filename == "data/file"
 

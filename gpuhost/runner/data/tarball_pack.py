@@ -85,6 +85,14 @@ class _Packer:
 
     def add(self, entry: Entry) -> None:
         """A file that has disappeared, or is something else by now, is left out."""
+        try:
+            self._add(entry)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            raise OSError(error.errno, error.strerror, entry.path) from error
+
+    def _add(self, entry: Entry) -> None:
         self.require_time()
         if len(os.fsencode(entry.path)) >= LONGEST_PATH:
             raise Failure(
@@ -122,7 +130,7 @@ class _Packer:
             return
         except OSError as error:
             if error.errno not in NO_FILE:
-                raise OSError(error.errno, error.strerror, entry.path) from error
+                raise
             self._leave_out(entry)
             return
         with opened as file:
@@ -148,7 +156,7 @@ class _Packer:
     def _add_content(self, path: str, file: BinaryIO, state: os.stat_result) -> None:
         pieces = member.find_pieces(file, state)
         info = member.member(path, state, member.read_xattrs(file.fileno()), pieces)
-        reader = _Reader(file, pieces, state.st_size, self.require_time, path)
+        reader = _Reader(file, pieces, state.st_size, self.require_time)
         self._write(info, reader)
         self.unpacked += state.st_size if pieces is None else sum(size for _, size in pieces)
         if reader.missing:
@@ -182,9 +190,8 @@ class _Reader:
         pieces: member.Pieces | None,
         size: int,
         require_time: Callable[[], None],
-        path: str,
     ) -> None:
-        self._file, self._require_time, self._path = file, require_time, path
+        self._file, self._require_time = file, require_time
         self._map = b"" if pieces is None else member.sparse_map(pieces)
         self._pieces = iter([(0, size)] if pieces is None else pieces)
         self._left = 0
@@ -199,17 +206,11 @@ class _Reader:
                 self._file.seek(offset)
                 continue
             wanted = min(count - len(content), self._left)
-            piece = self._read(wanted)
+            piece = self._file.read(wanted)
             self.missing += wanted - len(piece)
             content += piece.ljust(wanted, b"\0")
             self._left -= wanted
         return content
-
-    def _read(self, count: int) -> bytes:
-        try:
-            return self._file.read(count)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, self._path) from error
 
 
 class _Hashed:
