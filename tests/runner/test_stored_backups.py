@@ -159,6 +159,7 @@ def test_a_full_disk_leaves_no_partial_backup_and_removes_none(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(stored, "write_json", full)
-    with pytest.raises(Failure, match="No space left on device"):
+    with pytest.raises(Failure, match=r"^backup: No space left on device$") as raised:
         backup.backup(app.release(backup=declared), "schedule")
+    assert "keep fewer backups" in raised.value.fix
     assert [path.name for path in app.paths.backups.iterdir()] == [good]

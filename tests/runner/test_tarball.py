@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -9,11 +10,13 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gpuhost.runner.data import tarball_member
 from gpuhost.runner.data.tarball_read import read_through
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
@@ -309,6 +312,22 @@ def test_what_is_exchanged_between_look_and_open_brings_nothing_from_outside(
     assert name not in contents
 
 
+class Opened:
+    """A file that behaves in an odd way."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self.file, self.name = file, name
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.file, name)
+
+    def __enter__(self) -> Opened:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
 def test_a_file_that_becomes_shorter_or_longer_while_it_is_read(
     top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,21 +335,9 @@ def test_a_file_that_becomes_shorter_or_longer_while_it_is_read(
     (top / "shorter").write_text("y" * 100)
     read = DirectoryHandle.read
 
-    class Changing:
-        def __init__(self, file: object, name: str) -> None:
-            self._file, self._name = file, name
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(self._file, name)
-
-        def __enter__(self) -> Changing:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            self._file.close()  # type: ignore[attr-defined]
-
+    class Changing(Opened):
         def seek(self, offset: int) -> None:
-            (top / self._name).write_text("z" * {"longer": 500, "shorter": 10}[self._name])
+            (top / self.name).write_text("z" * {"longer": 500, "shorter": 10}[self.name])
 
     monkeypatch.setattr(
         DirectoryHandle, "read", lambda handle, name: Changing(read(handle, name), name)
@@ -340,6 +347,36 @@ def test_a_file_that_becomes_shorter_or_longer_while_it_is_read(
     assert (again / "longer").read_text() == "z" * 100
     assert (again / "shorter").read_bytes() == b"z" * 10 + b"\0" * 90
     assert "warning: data/shorter became shorter" in (tmp_path / "log").read_text()
+
+
+def test_a_file_that_cannot_be_read_is_named(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (top / "file").write_text("x")
+    read = DirectoryHandle.read
+
+    class Damaged(Opened):
+        def read(self, count: int) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(
+        DirectoryHandle, "read", lambda handle, name: Damaged(read(handle, name), name)
+    )
+    with pytest.raises(OSError) as raised:
+        packed(top, tmp_path / "data.tar.gz")
+    assert raised.value.filename == "data/file"
+
+
+def test_attributes_that_would_fill_the_memory_are_refused(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (top / "file").touch()
+    for number in range(3):
+        os.setxattr(top / "file", f"user.{number}", b"x" * 400)
+    monkeypatch.setattr(tarball_member, "MOST_XATTRS", 1000)
+    with pytest.raises(OSError, match="more than 1 MiB of extended attributes") as raised:
+        packed(top, tmp_path / "data.tar.gz")
+    assert raised.value.filename == "data/file"
 
 
 TOP = a_member("data", DIRECTORY)

@@ -24,10 +24,11 @@ CLOCK_S = 3600
 )
 def backups(app: DeployedApp) -> Verdict:
     schedule, state = app.details.schedule, app.state
+    complete = _oldest_first(state.backups if state else ())
     if schedule is None or state is None:
-        return skip("no scheduled backups are declared")
+        nothing = "no scheduled backups are declared"
+        return _future(app, complete, nothing, "") or skip(nothing)
     units, unit = state.backup_units, backup_unit(app.name)
-    complete = _oldest_first(state.backups)
     newest = complete[-1] if complete else None
     newest_text = f"the newest is {newest.name}" if newest else "no backup exists"
     if not units.timer:
@@ -53,11 +54,19 @@ def backups(app: DeployedApp) -> Verdict:
         moment = utc(schedule.due)
         actual = f"no backup since the one due on {moment:%Y-%m-%d %H:%M} UTC; {newest_text}"
         return fail(schedule.every, actual, fix=fix)
-    if future := [backup.name for backup in complete if _is_from_the_future(app, backup)]:
-        actual = f"backups from the future: {', '.join(future)}: the clock was ahead; {newest_text}"
-        fix = "nothing is lost: they are older than the newest, and are removed in their turn"
-        return warn(schedule.every, actual, fix=fix)
-    return ok(newest_text, expected=schedule.every)
+    future = _future(app, complete, schedule.every, f"; {newest_text}")
+    return future or ok(newest_text, expected=schedule.every)
+
+
+def _future(
+    app: DeployedApp, complete: list[Backup], expected: str, newest_text: str
+) -> Verdict | None:
+    names = [backup.name for backup in complete if _is_from_the_future(app, backup)]
+    if not names:
+        return None
+    actual = f"backups from the future: {', '.join(names)}: the clock was ahead{newest_text}"
+    fix = "check the clock (timedatectl); nothing is lost: the order of backups is by number"
+    return warn(expected, actual, fix=fix)
 
 
 def _oldest_first(backups: tuple[Backup, ...]) -> list[Backup]:

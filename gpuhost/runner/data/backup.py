@@ -5,6 +5,7 @@ It contains one file for each part, verified as soon as it is written, and a man
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import retention, stored
 from gpuhost.runner.data.backup_parts import Part, parts
-from gpuhost.runner.data.stored import Item, Manifest
+from gpuhost.runner.data.stored import FREE_SPACE, Item, Manifest
 from gpuhost.runner.data.tarball_member import shown
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.sizes import format_size
@@ -48,7 +49,11 @@ def backup(release: Release, reason: str) -> str:
     try:
         return _backup(release, reason)
     except OSError as error:
-        raise Failure(f"backup: {shown(str(error.filename or ''))} {error.strerror}") from error
+        said = ": ".join(
+            filter(None, (error.filename and shown(str(error.filename)), error.strerror))
+        )
+        fix = FREE_SPACE if error.errno == errno.ENOSPC else ""
+        raise Failure(f"backup: {said}", fix=fix) from error
 
 
 def _backup(release: Release, reason: str) -> str:
@@ -97,5 +102,5 @@ def _require_space(app: AppPaths, to_save: list[Part]) -> None:
         raise Failure(
             f"not enough disk space for a backup: {format_size(need)} needed, "
             f"{format_size(free)} free on the disk of {app.backups}",
-            fix="free disk space, or keep fewer backups (backup.keep)",
+            fix=FREE_SPACE,
         )

@@ -8,6 +8,7 @@ import shutil
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.stored import Stored
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 
 
@@ -18,9 +19,10 @@ def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
     """
     backups = stored.complete(app)
     _warn(app, backups, log)
-    needed = _referred_to(app)
-    if needed is None:
-        log.write("no old backup is removed: a file that may refer to one cannot be read")
+    try:
+        needed = _referred_to(app)
+    except Failure as failure:
+        log.write(f"warning: no old backup is removed: {failure.said}; {failure.fix}")
         return
     for backup in _countable(backups, keep)[: -max(1, keep)]:
         if backup.name not in needed | {made}:
@@ -67,8 +69,8 @@ def _delete(backup: Stored, log: Log) -> None:
     log.write(f"old backup removed: {backup.name}")
 
 
-def _referred_to(app: AppPaths) -> set[str] | None:
-    """The backups of releases and of an operation in progress; None: not all are known."""
+def _referred_to(app: AppPaths) -> set[str]:
+    """The backups of releases and of an operation in progress. Raises Failure."""
     files = (*app.releases.glob("*/result.json"), *app.releases.glob("*/record.json"))
     names = set()
     for path in (app.restoring, app.attempt, *files):
@@ -78,6 +80,9 @@ def _referred_to(app: AppPaths) -> set[str] | None:
             names |= {str(value.get("backup", "")), str(value.get("id", ""))}
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, AttributeError, RecursionError):
-            return None
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            raise Failure(
+                f"{path} cannot be read, and may name one",
+                fix="it is removed with its release, after more releases",
+            ) from error
     return names

@@ -28,6 +28,7 @@ MANIFEST = "manifest.json"
 PIECE = 1 << 20
 # Bytes that a backup leaves free: a full disk would stop the app.
 RESERVE = 256 << 20
+FREE_SPACE = "free disk space, or keep fewer backups (backup.keep)"
 # The clock may be adjusted by this much.
 CLOCK_S = 3600
 
@@ -159,7 +160,7 @@ def require_room(path: Path) -> None:
     if shutil.disk_usage(path.parent).free < RESERVE // 2:
         raise Failure(
             f"the disk of {path.parent.parent} is nearly full: the backup was ended",
-            fix="free disk space, or keep fewer backups (backup.keep)",
+            fix=FREE_SPACE,
         )
 
 

@@ -20,6 +20,8 @@ XATTR = "SCHILY.xattr."
 # Not: labels of the host's own security module, signatures, and the overlays of the engine.
 KEPT = ("user.", "system.posix_acl_", "security.capability")
 BLOCK = 512
+# Bytes of the attributes of a file: some file systems have room for gigabytes.
+MOST_XATTRS = 1 << 20
 # Pieces of data in a sparse file; the rest is packed as one piece.
 MOST_PIECES = 50_000
 # Characters of a path in a message.
@@ -101,12 +103,16 @@ def read_xattrs(path: int | str) -> dict[str, bytes]:
         if error.errno in (errno.ENOTSUP, errno.ENOSYS):
             return {}
         raise
-    found = {}
+    found: dict[str, bytes] = {}
+    size = 0
     for name in sorted(names):
         if name.startswith(KEPT):
             # Removed meanwhile.
             with suppress(OSError):
                 found[name] = os.getxattr(path, name, follow_symlinks=follow)
+                size += len(found[name])
+        if size > MOST_XATTRS:
+            raise OSError(errno.E2BIG, "it has more than 1 MiB of extended attributes")
     return found
 
 

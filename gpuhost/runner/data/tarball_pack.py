@@ -6,9 +6,9 @@ declared path gets into the archive.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import stat
 import tarfile
 import time
 from collections.abc import Callable, Collection
@@ -26,6 +26,8 @@ from gpuhost.runner.lib.log import Log
 # Bytes of a path, with the zero at its end.
 LONGEST_PATH = 4096
 PIECE = 1 << 18
+# Of opening a link, a pipe or directory, a socket or a device.
+NO_FILE = (errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV)
 
 
 def size(source: Source, without: Collection[Path], deadline: float) -> int:
@@ -83,6 +85,14 @@ class _Packer:
 
     def add(self, entry: Entry) -> None:
         """A file that has disappeared, or is something else by now, is left out."""
+        try:
+            self._add(entry)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise
+            raise OSError(error.errno, error.strerror, entry.path) from error
+
+    def _add(self, entry: Entry) -> None:
         self.require_time()
         if len(os.fsencode(entry.path)) >= LONGEST_PATH:
             raise Failure(
@@ -118,9 +128,8 @@ class _Packer:
             opened = entry.parent.read(entry.name)
         except FileNotFoundError:
             return
-        except OSError:
-            state = entry.parent.look(entry.name)
-            if state is not None and stat.S_ISREG(state.st_mode):
+        except OSError as error:
+            if error.errno not in NO_FILE:
                 raise
             self._leave_out(entry)
             return
