@@ -96,8 +96,8 @@ def _files(backup: Stored) -> list[Item]:
 def _stage_item(
     release: Release, backup: Stored, item: Item, staging: Path, aside: Path
 ) -> Exchange:
-    above = str(locate(release, item.name).parent)
-    with open_directory(release, above, make=True), open_parent(release, item.name) as opened:
+    its_parent = str(locate(release, item.name).parent)
+    with open_directory(release, its_parent, make=True), open_parent(release, item.name) as opened:
         parent, name = opened
         target = parent.path / name
         place = places(release.app, parent, name, staging, aside)
