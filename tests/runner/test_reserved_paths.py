@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gpuhost.runner.contract import RESERVED, AppPaths, why_reserved
-from gpuhost.runner.data import directories, safe_paths
+from gpuhost.runner.data import directories, path_walk
 from gpuhost.runner.data.safe_paths import open_directory, require_allowed
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
@@ -88,7 +88,7 @@ def test_the_engine_may_be_elsewhere(
 ) -> None:
     (tmp_path / "disk/docker").mkdir(parents=True)
     write_json(tmp_path / "daemon.json", {"data-root": str(tmp_path / "disk/docker")})
-    monkeypatch.setattr(safe_paths, "ENGINE", tmp_path / "daemon.json")
+    monkeypatch.setattr(path_walk, "ENGINE", tmp_path / "daemon.json")
     release = app.release()
     for path in ("disk/docker/volumes", "disk"):
         with pytest.raises(Failure, match="gpuhost's own"):
@@ -163,6 +163,23 @@ def test_a_link_of_a_person_may_not_go_through_a_directory_of_a_container(
     (tmp_path / "disk/theirs/inner").symlink_to(tmp_path / "disk/kept")
     with pytest.raises(Failure, match="inner is a link"), open_directory(release, "data"):
         pass
+
+
+def test_a_mount_that_the_app_made_a_link_does_not_spoil_the_links_of_others(
+    app: App, tmp_path: Path
+) -> None:
+    other, top = App(AppPaths(tmp_path / "other")), tmp_path / "disk"
+    (top / "models").mkdir(parents=True)
+    (other.data("data/file").parent / "inner").symlink_to("/")
+    binds = [
+        {"type": "bind", "source": str(other.paths.shared / path), "target": f"/{path}"}
+        for path in ("data", "data/inner")
+    ]
+    as_resolved(other.release(OLD), {"web": {"volumes": binds}})
+    app.paths.shared.mkdir()
+    (app.paths.shared / "models").symlink_to(top / "models")
+    with open_directory(app.release(), "models") as handle:
+        assert handle.path == top / "models"
 
 
 def test_links_in_a_circle_end(app: App) -> None:
