@@ -14,10 +14,10 @@ from gpuhost.runner.data.safe_paths import open_directory, require_allowed
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Backup, Directory, Logs, Nginx, Secret
-from gpuhost.runner.stages.render import write_host_files
-from tests.runner.host_fixtures import ME, OLD, App, app, as_resolved
+from gpuhost.runner.stages.render import render, write_host_files
+from tests.runner.host_fixtures import ME, OLD, App, Programs, app, as_resolved, programs
 
-__all__ = ["app"]
+__all__ = ["app", "programs"]
 
 SHARED = "/opt/gpuhost/tts/shared"
 
@@ -192,7 +192,7 @@ def test_links_in_a_circle_end(app: App) -> None:
 
 @pytest.mark.parametrize(("target", "is_refused"), [("/etc", True), ("/", True), ("v1", False)])
 def test_a_container_cannot_have_another_directory_mounted_by_a_link(
-    app: App, target: str, is_refused: bool
+    app: App, programs: Programs, target: str, is_refused: bool
 ) -> None:
     data, home = app.data("data/v1/file").parent.parent, app.paths.home.with_name("home-of-ada")
     home.mkdir(mode=0o777)
@@ -202,10 +202,11 @@ def test_a_container_cannot_have_another_directory_mounted_by_a_link(
         {"type": "bind", "source": str(path), "target": f"/{path.name}"}
         for path in (data, data / "current", data / "missing", Path("/etc/hosts"))
     ]
+    programs.compose({"web": {"volumes": binds}})
     release = app.release()
-    as_resolved(release, {"web": {"volumes": binds}})
-    if is_refused:
-        with pytest.raises(Failure, match=r"web:/current: .*current is a link"):
-            write_host_files(release)
-    else:
-        write_host_files(release)
+    for act in (render, write_host_files):
+        if is_refused:
+            with pytest.raises(Failure, match=r"web:/current: .*current is a link"):
+                act(release)
+        else:
+            act(release)

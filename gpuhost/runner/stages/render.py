@@ -47,6 +47,7 @@ def render(release: Release) -> None:
         for note in changed.notes:
             release.log.write(note)
         store(release, changed)
+    _require_no_way_out(release)
     secrets.generate(release)
     _write_runs(release, {})
     outcome = ask(release, "config", "-q")
@@ -76,11 +77,15 @@ def write_host_files(release: Release) -> None:
     """
     ensure_resolved(release)
     directories.make(release)
-    for use in uses(config(release)):
-        require_no_way_out(release, Path(use.path), use.where)
+    _require_no_way_out(release)
     for path in extension(config(release)).copies:
         seed.seed(release, path)
     _write_runs(release, secrets.place_files(release))
+
+
+def _require_no_way_out(release: Release) -> None:
+    for use in uses(config(release)):
+        require_no_way_out(release, Path(use.path), use.where)
 
 
 def _has_final_model(release: Release) -> bool:
