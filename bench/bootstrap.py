@@ -44,8 +44,9 @@ def bootstrap() -> Result:
             "stand-ins on this machine. The script (bench/bare.sh) reads nothing before a change "
             "and verifies nothing at the end. The goal compares with the script that calls apt-get "
             "as often as gpuhost does.",
-            "The difference: gpuhost reads the host before each change, confirms the firewall's "
-            "change by a new login, and verifies everything at the end.",
+            "The difference: gpuhost loads its modules, reads the host six times, starts CUDA on "
+            "the host and in a container, confirms the firewall's change by a new login, and "
+            "verifies everything at the end.",
         ),
     )
 

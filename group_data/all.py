@@ -136,8 +136,8 @@ docker_key_fingerprint = "9DC858229FC7DD38854AE2D88D81803C0EBFCD88"
 # or a string.
 docker_key_file = None
 
-# When a changed configuration may restart the engine; `idle`: if no container stops. Allowed: one
-# of "idle", "always", "never".
+# When the engine may be restarted, for a changed configuration or if it does not answer; `idle`:
+# if no container stops. Allowed: one of "idle", "always", "never".
 docker_restart = "idle"
 
 # Mirrors of Docker Hub, in order. Allowed: a list, each item a URL.

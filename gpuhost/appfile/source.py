@@ -17,10 +17,14 @@ def _without_login(url: str) -> str:
     return url
 
 
+# Nothing in a URL begins with "-": git and ssh would take it for an option.
+USER = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
+LOGIN = r"[A-Za-z0-9_:][^/\s\x00-\x1f\x7f]*"
+HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9_.-]*)(?::[0-9]+)?"
 GitUrl = Annotated[
     str,
     Field(
-        pattern=r"^(https?://|ssh://|[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:)[^\s\x00-\x1f]+$",
+        pattern=rf"^(?:(?:https?|ssh)://(?:{LOGIN}@)?{HOST}/|{USER}@{HOST}:[A-Za-z0-9_./~])[^\s\x00-\x1f\x7f]*$",
         title="https://…, ssh://… or git@host:path",
     ),
     AfterValidator(_without_login),

@@ -48,9 +48,14 @@ class Finding(Verdict):
 
     def to_json(self) -> dict[str, str]:
         """The finding in the format of schema 1."""
-        values = vars(self)
-        order = ("id", "status", "expected", "actual", "evidence", "fix")
-        return {key: str(getattr(values[key], "value", values[key])) for key in order}
+        return {
+            "id": self.id,
+            "status": self.status.value,
+            "expected": self.expected,
+            "actual": self.actual,
+            "evidence": self.evidence,
+            "fix": self.fix,
+        }
 
 
 def ok(actual: str, *, expected: str = "", evidence: str = "") -> Verdict:

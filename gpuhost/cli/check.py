@@ -14,9 +14,7 @@ from gpuhost.cli.common.hosts import (
     with_read_options,
 )
 from gpuhost.fleet.check import check_fleet
-from gpuhost.outputs.fleet import print_report
 from gpuhost.outputs.json_text import json_text
-from gpuhost.outputs.table import console
 
 
 @click.command()
@@ -51,5 +49,9 @@ def check(options: ReadOptions, as_json: bool, show_all: bool) -> None:
         if as_json:
             click.echo(json_text(report.to_json()))
         else:
+            # Hosts do not wait for rich, which JSON does not need.
+            from gpuhost.outputs.fleet import print_report
+            from gpuhost.outputs.table import console
+
             print_report(report, console(sys.stdout), show_all=show_all)
     sys.exit(report.exit)

@@ -23,9 +23,7 @@ from gpuhost.drift.fleet import check_drift
 from gpuhost.drift.report import DriftReport
 from gpuhost.drift.since import Changes
 from gpuhost.fleet.interruption import interruption_reaches_this_greenlet
-from gpuhost.outputs.drift import print_changes, print_drift
 from gpuhost.outputs.json_text import json_text
-from gpuhost.outputs.table import console
 
 TIMEOUT = 30
 DEADLINE = 900
@@ -102,6 +100,10 @@ def _show(report: DriftReport, changes: Changes | None, as_json: bool) -> None:
     if as_json:
         click.echo(json_text(document(report, changes)))
         return
+    # Hosts do not wait for rich, which JSON does not need.
+    from gpuhost.outputs.drift import print_changes, print_drift
+    from gpuhost.outputs.table import console
+
     out = console(sys.stdout)
     if changes:
         print_changes(changes, out)

@@ -17,8 +17,6 @@ from gpuhost.cli.common.hosts import (
 from gpuhost.cli.common.streams import say
 from gpuhost.fleet.releases import FleetApps, read_apps
 from gpuhost.outputs.json_text import json_text
-from gpuhost.outputs.releases import print_releases
-from gpuhost.outputs.table import console
 
 
 @click.command()
@@ -47,6 +45,10 @@ def releases(options: ReadOptions, app: str, as_json: bool) -> None:
         if as_json:
             click.echo(json_text(fleet_apps.releases_json()))
         else:
+            # Hosts do not wait for rich, which JSON does not need.
+            from gpuhost.outputs.releases import print_releases
+            from gpuhost.outputs.table import console
+
             print_releases(fleet_apps, console(sys.stdout))
     sys.exit(fleet_apps.exit(fail_if_down=False))
 

@@ -10,8 +10,6 @@ from gpuhost.cli.common.completion import apps
 from gpuhost.cli.common.hosts import ReadOptions, json_option, report_output, with_read_options
 from gpuhost.cli.releases import read
 from gpuhost.outputs.json_text import json_text
-from gpuhost.outputs.releases import print_status
-from gpuhost.outputs.table import console
 
 
 @click.command()
@@ -42,5 +40,9 @@ def status(options: ReadOptions, app: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json_text(fleet_apps.status_json()))
         else:
+            # Hosts do not wait for rich, which JSON does not need.
+            from gpuhost.outputs.releases import print_status
+            from gpuhost.outputs.table import console
+
             print_status(fleet_apps, console(sys.stdout))
     sys.exit(fleet_apps.exit(fail_if_down=True))

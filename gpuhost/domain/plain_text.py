@@ -7,11 +7,12 @@ ones, which show another text than there is; texts without end; numbers that no 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from functools import cache
 from math import isfinite
+from operator import attrgetter
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -84,11 +85,14 @@ def _printable(text: str) -> str:
 
 
 def _safe_fields(value: Any) -> Any:
-    names = _names(value.__class__)
-    values = list(map(value.__getattribute__, names))
+    names, read = _fields(value.__class__)
+    values = read(value)
     # Most texts need no change: one look at all of them together is enough.
     together = "".join([one for one in values if type(one) is str])
     texts_are_safe = len(together) <= MAX_TEXT and together.isprintable()
+    others = (one for one in values if type(one) is not str)
+    if texts_are_safe and all(isinstance(one, _SAFE_KINDS) for one in others):
+        return value
     changed = {}
     for name, now in zip(names, values, strict=True):
         if (texts_are_safe and type(now) is str) or isinstance(now, _SAFE_KINDS):
@@ -99,5 +103,9 @@ def _safe_fields(value: Any) -> Any:
 
 
 @cache
-def _names(kind: Any) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind) if one.init)
+def _fields(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """The names of its fields, and a function that gets all of them."""
+    names = tuple(one.name for one in fields(kind) if one.init)
+    if len(names) > 1:
+        return names, attrgetter(*names)
+    return names, lambda value: tuple(getattr(value, name) for name in names)

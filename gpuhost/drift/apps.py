@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gpuhost.appfile.errors import BadApp
-from gpuhost.appfile.loading import find, load
 from gpuhost.checks.deployed import deployed_apps, findings, host_checks
 from gpuhost.checks.deployed.deployed_app import AppFile, DeployedApp
 from gpuhost.checks.finding import Finding
 from gpuhost.checks.registry import run_checks
 from gpuhost.drift.causes import explain, with_acceptance
 from gpuhost.drift.difference import Cause, Difference
-from gpuhost.release.archive import BadDirectory
-from gpuhost.release.overlay import read_overlay
-from gpuhost.release.source import local_revision
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -70,6 +66,12 @@ def _cause(finding: Finding, app: DeployedApp) -> Cause:
 
 
 def _read(name: str) -> AppFile:
+    # These take long to import: a fleet without apps does not need them.
+    from gpuhost.appfile.loading import find, load
+    from gpuhost.release.archive import BadDirectory
+    from gpuhost.release.overlay import read_overlay
+    from gpuhost.release.source import local_revision
+
     try:
         app = load(find(name))
         overlay = read_overlay(app)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # Called with the name of a host, what was read, and its settings; may raise NotRead.
 Evaluate = Callable[[str, "Snapshot", Settings], T]
-# Called with the name of each host that is done, and with None about every second.
+# Called with the name of each host that is done, and with None at the start and every second.
 OnDone = Callable[[str | None], None]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
@@ -29,6 +30,8 @@ RESERVED, LEAST_PATIENCE = 10, 5
 REPLY_BYTES = 8 * MB
 # Characters of a reason, and of the foreign text in which it is looked for.
 MAX_LENGTH, MAX_RAW = 200, 4000
+# The collector for settings and a limit, which hosts of a fleet share.
+_scripts: deque[tuple[Settings, float, str]] = deque(maxlen=8)
 
 
 class Unreachable(Exception):
@@ -97,13 +100,20 @@ def read(host: Host, settings: Settings, seconds: float = READ_TIMEOUT) -> Comma
 
     Raises ReadFailed.
     """
+    commands = next((text for *known, text in _scripts if known == [settings, seconds]), "")
+    if not commands:
+        commands = _script(settings, seconds)
+        _scripts.append((settings, seconds, commands))
+    return ask(host, commands, READ_TIMEOUT, "the reading")
+
+
+def _script(settings: Settings, seconds: float) -> str:
     # Imported when the first host has logged in: connections do not wait for it.
     from gpuhost.plans.request import request_for
     from gpuhost.snapshot.collector import PATIENCE, script
 
     patience = min(PATIENCE, max(LEAST_PATIENCE, int(seconds) - RESERVED))
-    commands = script(request_for(settings), patience)
-    return ask(host, commands, READ_TIMEOUT, "the reading")
+    return script(request_for(settings), patience)
 
 
 def unpack(reply: CommandOutput) -> Snapshot:

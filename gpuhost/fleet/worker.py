@@ -26,9 +26,9 @@ from gpuhost.fleet.host_status import HostStatus
 from gpuhost.fleet.reading import one_line
 
 # CPU seconds in which a worker may do nothing but evaluate one host: a hundred times what it takes.
-BLOCKED_SECONDS = 10
+JUDGING_CPU_SECONDS = 10
 # Seconds by the clock for the same: more, because other programs use the CPU too.
-STUCK_SECONDS = 60
+JUDGING_SECONDS = 60
 # Seconds for the first connections before other work, which blocks all of them.
 HEAD_START = 0.05
 # In addition to what a worker has when it starts.
@@ -88,8 +88,8 @@ def _one(number: int, task: Task, replies: int) -> None:
 
 
 def _set_timers() -> None:
-    signal.setitimer(signal.ITIMER_PROF, BLOCKED_SECONDS)
-    signal.alarm(STUCK_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, JUDGING_CPU_SECONDS)
+    signal.alarm(JUDGING_SECONDS)
 
 
 def _stay_alive() -> None:

@@ -53,7 +53,8 @@ def read_hosts(
 
     + seconds: for one host, from connecting to the end of `evaluate`
     + evaluate: called in another process; may raise NotRead
-    + on_done: called with the name of each host as soon as it is done; with None every second
+    + on_done: called with the name of each host as soon as it is done; with None at the start, and
+      every second
     + deadline: seconds for all hosts together; None: each has only its own limit
     + meanwhile: other work, done by each process while the hosts answer
     """
@@ -103,7 +104,7 @@ class _Run(Generic[T]):
         seconds: float,
     ) -> None:
         # A process has its own limits, and keeps them; this one is for what it does not foresee.
-        self._seconds = seconds + worker.STUCK_SECONDS + GRACE_SECONDS
+        self._seconds = seconds + worker.JUDGING_SECONDS + GRACE_SECONDS
         self._names, self._task, self._meanwhile = names, task, meanwhile
         self._on_done = on_done
         self._waiting = deque(range(len(names)))
@@ -117,6 +118,8 @@ class _Run(Generic[T]):
 
     def until_done(self, end: float | None) -> None:
         """+ end: of the clock; None: no limit"""
+        self._hand_out()
+        self._on_done(None)
         ticked = time.monotonic()
         while len(self.results) < len(self._names):
             self._hand_out()
@@ -250,9 +253,9 @@ def _close(one: _Worker) -> int:
 def _why(status: int) -> str:
     ended_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     if ended_by == signal.SIGPROF:
-        return f"its reply kept a process busy for more than {worker.BLOCKED_SECONDS} s"
+        return f"its reply kept a process busy for more than {worker.JUDGING_CPU_SECONDS} s"
     if ended_by == signal.SIGALRM:
-        return f"it kept a process waiting for more than {worker.STUCK_SECONDS} s"
+        return f"it kept a process waiting for more than {worker.JUDGING_SECONDS} s"
     if ended_by == signal.SIGKILL:
         return "its process was killed: the memory of this machine may be used up"
     return f"its process ended with {f'signal {ended_by}' if ended_by else f'status {status >> 8}'}"

@@ -20,7 +20,7 @@ from gpuhost.remote.commands import connector_arguments
 from gpuhost.rollout.batch import stop_rollout, stopped_by
 from gpuhost.rollout.deliver import NotStarted, StartRequest, start_release
 from gpuhost.rollout.detach import follow_command
-from gpuhost.rollout.draft import Refused
+from gpuhost.rollout.draft import StartRefused
 from gpuhost.rollout.follower import FollowTarget
 from gpuhost.rollout.watch import watch
 from gpuhost.runner.contract import Operation
@@ -34,7 +34,7 @@ class Action:
     """What to do for an app on a host.
 
     + does, would: the action in words, during the run and in a plan
-    + start: returns what to start on the host; raises Refused
+    + start: returns what to start on the host; raises StartRefused
     + notes: more lines of a plan
     + first: an interrupted operation that the host finishes or undoes before this one
     """
@@ -91,32 +91,32 @@ def _announce(app: str, first: Operation) -> str:
 
 
 def known_app(apps: Apps, app: str) -> AppState:
-    """Raises Refused if the app was never released on this host."""
+    """Raises StartRefused if the app was never released on this host."""
     state = apps.get(app)
     if state is None:
         released = ", ".join(sorted(apps.by_name)) or "none"
-        raise Refused([f"it was never released on this host; released apps: {released}"])
+        raise StartRefused([f"it was never released on this host; released apps: {released}"])
     return state
 
 
 def verified_release(state: AppState) -> ReleaseState:
-    """The current release. Raises Refused if there is none."""
+    """The current release. Raises StartRefused if there is none."""
     if state.current_release is None:
-        raise Refused(["no release of it was ever verified on this host; release it first"])
+        raise StartRefused(["no release of it was ever verified on this host; release it first"])
     return state.current_release
 
 
 def require_idle(state: AppState) -> None:
-    """Raises Refused while another operation on the app is in progress."""
+    """Raises StartRefused while another operation on the app is in progress."""
     if under_way := state.under_way:
         end_it = f"gpuhost abort INVENTORY {state.name}"
         reason = f"{under_way.kind} {under_way.id} is under way; wait for it, or end it: {end_it}"
-        raise Refused([reason])
+        raise StartRefused([reason])
 
 
 def explain(error: Exception) -> tuple[str, ...]:
     """Why nothing is done, a line each."""
-    if isinstance(error, (Refused, BadApp)):
+    if isinstance(error, (StartRefused, BadApp)):
         return error.lines
     if isinstance(error, NotRead):
         return (str(error),)

@@ -17,7 +17,7 @@ from gpuhost.snapshot import Snapshot
 
 
 def decide(app: str, settings: Settings) -> Action | NoChange:
-    """Raises Refused."""
+    """Raises StartRefused."""
     snapshot = read(settings)
     planned = draft_release(resolve_app(ctx_state.get(), app), snapshot, settings)
     if planned.is_unchanged:

@@ -17,7 +17,7 @@ from gpuhost.operations.app_operation import (
 from gpuhost.operations.reading import read
 from gpuhost.remote.commands import connector_arguments, remove
 from gpuhost.rollout.deliver import StartRequest
-from gpuhost.rollout.draft import Refused, current_user
+from gpuhost.rollout.draft import StartRefused, current_user
 from gpuhost.runner.contract import APPS
 from gpuhost.settings import Settings
 from gpuhost.snapshot.app_state import AppState
@@ -27,7 +27,7 @@ LIMIT_SECONDS = 6 * 3600
 
 
 def decide(app: str, settings: Settings, backup: str | None) -> Action | NoChange:
-    """Raises Refused."""
+    """Raises StartRefused."""
     state = known_app(read(settings).apps, app)
     if backup is None:
         listed = tuple(list_backups(state))
@@ -51,26 +51,27 @@ def list_backups(state: AppState) -> Iterable[str]:
 
 
 def _names(state: AppState) -> list[str]:
-    return sorted((backup.name for backup in state.backups if backup.complete), reverse=True)
+    newest_first = sorted(state.backups, key=lambda backup: backup.order, reverse=True)
+    return [backup.name for backup in newest_first if backup.complete]
 
 
 def require_restorable(state: AppState, backup: str) -> None:
-    """Raises Refused with the reason why this backup cannot be restored now."""
+    """Raises StartRefused with the reason why this backup cannot be restored now."""
     verified_release(state)
     require_idle(state)
     if backup not in _names(state):
-        raise Refused([f"{backup} is not a backup of this app", *list_backups(state)])
+        raise StartRefused([f"{backup} is not a backup of this app", *list_backups(state)])
 
 
 def _start(app: str, backup: str, host: Host) -> StartRequest:
-    """Raises Refused."""
+    """Raises StartRefused."""
     # The result of an earlier restore of this backup must not be mistaken for the new one.
     directory = f"{APPS}/{app}/backups/{backup}"
     arguments = connector_arguments(host)
     command = remove(f"{directory}/result.json", f"{directory}/log")
     done, _ = host.run_shell_command(command, **arguments)
     if not done:
-        raise Refused([f"the result of an earlier restore of {backup} could not be deleted"])
+        raise StartRefused([f"the result of an earlier restore of {backup} could not be deleted"])
     by = current_user()
     return StartRequest(
         app=app,

@@ -16,7 +16,7 @@ from gpuhost.operations.app_operation import (
 from gpuhost.operations.reading import read
 from gpuhost.release.source import short_revision
 from gpuhost.rollout.deliver import StartRequest
-from gpuhost.rollout.draft import Refused, current_user, release_id, restore_failed
+from gpuhost.rollout.draft import StartRefused, current_user, release_id, restore_failed
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.app_state import ReleaseState
@@ -29,7 +29,7 @@ SHORTEST_REVISION = 7
 
 
 def decide(app: str, settings: Settings, release: str | None) -> Action | NoChange:
-    """Raises Refused."""
+    """Raises StartRefused."""
     snapshot = read(settings)
     current, target = from_and_to(snapshot.apps, app, release)
     if current is None:
@@ -49,7 +49,7 @@ def decide(app: str, settings: Settings, release: str | None) -> Action | NoChan
 def from_and_to(apps: Apps, app: str, name: str | None) -> tuple[ReleaseState | None, ReleaseState]:
     """The release that runs, or None if that is unknown, and the release to roll back to.
 
-    Raises Refused.
+    Raises StartRefused.
 
     + name: an id or a revision; None: the previous release
     """
@@ -64,10 +64,14 @@ def from_and_to(apps: Apps, app: str, name: str | None) -> tuple[ReleaseState | 
         return None, current
     # A release that was rolled back to keeps its age: the next rollback goes further back, and
     # never to the release that was rolled back from.
-    older = [release for release in verified if _original(release) < _original(current)]
+    newest_first = [release.id for release in state.releases]
+    began = {id: -place for place, id in enumerate(newest_first)}
+    age = [began.get(_original(release), -len(began)) for release in verified]
+    now = began.get(_original(current), -len(began))
+    older = [(at, release) for at, release in zip(age, verified, strict=True) if at < now]
     if not older:
-        raise Refused(["there is no verified release before the current one"])
-    return running, max(older, key=_original)
+        raise StartRefused(["there is no verified release before the current one"])
+    return running, max(older, key=lambda pair: pair[0])[1]
 
 
 def _named(verified: list[ReleaseState], name: str) -> ReleaseState:
@@ -77,7 +81,7 @@ def _named(verified: list[ReleaseState], name: str) -> ReleaseState:
         if release.id == name or is_revision:
             return release
     ids = ", ".join(release.id for release in verified)
-    raise Refused([f"{name} is not a verified release of this app; verified are: {ids}"])
+    raise StartRefused([f"{name} is not a verified release of this app; verified are: {ids}"])
 
 
 def _original(release: ReleaseState) -> str:

@@ -6,7 +6,7 @@ from pyinfra import host
 
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import enable_missing, is_refused, write_files
+from gpuhost.operations.units import enable_missing, refuse_files, write_files
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.apt_cache import (
     PACKAGE,
@@ -70,7 +70,7 @@ def apt_cache(
     if not wrong and service.active and service.enabled and not is_stale(snapshot):
         host.noop("the apt cache is as declared")
         return
-    if is_refused("build", snapshot, [file.path for file in wrong], adopt=adopt):
+    if refuse_files("build", snapshot, [file.path for file in wrong], adopt=adopt):
         return
     if snapshot.build.cache is None:
         yield apt_update(optional_archives(snapshot), lock_timeout_s=lock_timeout_s)

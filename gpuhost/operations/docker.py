@@ -13,29 +13,27 @@ from gpuhost.domain.docker import daemon_json as keys
 from gpuhost.operations import repository as apt_repositories
 from gpuhost.operations.docker_activation import (
     activate,
+    prepare_pools,
     record,
     repair,
-    restart_engine,
     stop_engines,
 )
+from gpuhost.operations.docker_start import masked_units, start
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
-from gpuhost.operations.units import may_reload
+from gpuhost.operations.units import refuse_reload
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.docker import keys_not_live, merged_config, restart_stops
+from gpuhost.plans.docker_addresses import cuts_login_off
 from gpuhost.plans.docker_flags import unit_fault, untried
 from gpuhost.plans.docker_packages import missing_packages, replaced_packages, repository
 from gpuhost.plans.docker_replacing import refusal, stopped, to_stop
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
-from gpuhost.remote.commands import put, run
-from gpuhost.remote.units import enable, enable_now
+from gpuhost.remote.commands import put
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
-from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
-
-UNITS = (CONTAINERD, ENGINE_SOCKET, ENGINE)
 
 Restart = Literal["idle", "always", "never"]
 
@@ -46,6 +44,7 @@ def engine(
     mirror: str = "docker",
     key_fingerprint: str = DOCKER_KEY,
     key_file: str | None = None,
+    address_pools: tuple[str, ...] = (),
     restart: Restart = "idle",
     adopt: bool = False,
     lock_timeout_s: int = LOCK_TIMEOUT_S,
@@ -53,12 +52,13 @@ def engine(
     """
     Install the container engine with compose and buildx, start it, and enable it at boot. Packages
     from another source are replaced only if they hold no containers, or with `adopt`. An engine
-    that runs and does not answer is restarted.
+    that runs and does not answer is restarted. Nothing is started that would cut this login off.
 
     + source: "docker-ce" (Docker's repository), "distro", or "present" (never install)
     + mirror: "docker", a mirror in China by name, or a URL in place of /docker-ce
     + key_fingerprint: the only key that may sign the repository
     + key_file: that key as a file on this machine; None: the host downloads it
+    + address_pools: networks for containers: "10.200.0.0/16#24"; the first start needs them already
     + restart: restart an engine that does not answer: "idle" (if its containers outlive it),
       "always", or "never"
     + adopt: replace an engine that holds containers
@@ -76,11 +76,12 @@ def engine(
         docker_mirror=mirror,
         docker_key_fingerprint=key_fingerprint,
         docker_key_file=key_file,
+        docker_address_pools=tuple(address_pools),
         docker_restart=restart,
         adopt=adopt,
         apt_lock_timeout_s=lock_timeout_s,
     )
-    snapshot = read(settings)
+    snapshot = read(settings, despite=["nvidia_upkeep.persistence"])
     wrong = failing_ids(snapshot, settings, "docker")
     if not wrong & {"docker.repository", "docker.packages", "docker.engine", "docker.engines"}:
         host.noop("the engine runs, from the declared source")
@@ -93,12 +94,15 @@ def engine(
     if snapshot.docker.engine is None and mistake:
         refuse("docker", _repair_first(snapshot))
         return
+    if cut := cuts_login_off(snapshot, settings):
+        refuse("docker", cut)
+        return
     missing = missing_packages(snapshot, settings)
     is_stuck = snapshot.docker.is_stuck and not missing
     if is_stuck and not _may_restart(snapshot, settings):
         refuse("docker", _restart_first(snapshot))
         return
-    if _masked(snapshot) and not may_reload("docker", snapshot, adopt=adopt):
+    if masked_units(snapshot) and refuse_reload("docker", snapshot, adopt=adopt):
         return
     if stops := stopped(snapshot, settings):
         tell("docker", f"stops {', '.join(stops)}")
@@ -115,29 +119,11 @@ def engine(
         yield apt_remove(replaced, lock_timeout_s=lock_timeout_s)
     if snapshot.docker.engine is None:
         yield from repair(snapshot)
+    if not any(unit.loaded for unit in (snapshot.docker.service, snapshot.docker.socket)):
+        yield from prepare_pools(snapshot, settings)
     if missing:
         yield apt_install(missing, lock_timeout_s=lock_timeout_s)
-    yield from _start(snapshot, is_stuck=is_stuck)
-
-
-def _start(snapshot: Snapshot, *, is_stuck: bool) -> Commands:
-    units = [unit for name in UNITS if (unit := snapshot.units.declared.get(name))]
-    has_failed = snapshot.docker.engine is None and any(unit.failed for unit in units)
-    must_restart = is_stuck or has_failed
-    if masked := _masked(snapshot):
-        yield run("systemctl", "unmask", *masked)
-        # A mask until the next boot is another link.
-        yield run("systemctl", "unmask", "--runtime", *masked)
-    if must_restart:
-        yield enable(ENGINE)
-        yield from restart_engine()
-    else:
-        yield from enable_now(ENGINE, seconds=120)
-
-
-def _masked(snapshot: Snapshot) -> list[str]:
-    units = [snapshot.units.declared.get(name) for name in UNITS]
-    return [unit.name for unit in units if unit and unit.masked]
+    yield from start(snapshot, is_stuck=is_stuck)
 
 
 def _is_somebody_elses_mistake(snapshot: Snapshot) -> bool:

@@ -7,9 +7,12 @@ from collections.abc import Iterable
 
 from gpuhost.domain.docker import daemon_json as keys
 from gpuhost.operations.reading import Commands
+from gpuhost.plans.docker import declared_pools
 from gpuhost.plans.docker_flags import validation_words
 from gpuhost.plans.engines import ForeignEngine
 from gpuhost.remote.commands import put, run, script
+from gpuhost.remote.units import disable_now
+from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON, DOCKER_RECORD
 
@@ -48,6 +51,19 @@ def repair(snapshot: Snapshot) -> Commands:
     yield put(DAEMON_JSON, keys.render(config.usable), mode=_mode(snapshot))
 
 
+def prepare_pools(snapshot: Snapshot, settings: Settings) -> Commands:
+    """Write the declared networks before the first start: an installation starts the engine, and
+    docker0 keeps the network that it gets.
+    """
+    config, pools = snapshot.docker.config, declared_pools(settings)
+    if not pools or config.values is None or "default-address-pools" in config.values:
+        return
+    declared = {"default-address-pools": pools}
+    merged = keys.merge(config.values, declared, config.owned, adopt=False)
+    yield put(DAEMON_JSON, merged.text, mode=_mode(snapshot))
+    yield put(DOCKER_RECORD, record(merged))
+
+
 def _keep_broken(snapshot: Snapshot) -> Commands:
     if snapshot.docker.config.fault:
         yield run("cp", "-p", "--backup=numbered", DAEMON_JSON, BROKEN)
@@ -76,6 +92,6 @@ def stop_engines(engines: Iterable[ForeignEngine]) -> Commands:
             app = unit.removeprefix(SNAP).removesuffix(".service")
             yield run("snap", "stop", "--disable", app, seconds=STOP_SECONDS)
         elif unit:
-            yield run("systemctl", "disable", "--now", unit, seconds=STOP_SECONDS)
+            yield from disable_now(unit, seconds=STOP_SECONDS)
         elif engine.pids:
             yield script("engine_stop.sh", *engine.pids, seconds=STOP_SECONDS)

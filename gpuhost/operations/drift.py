@@ -13,7 +13,7 @@ from gpuhost.checks.registry import finding_of
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import is_refused, remove_units, write_files
+from gpuhost.operations.units import enable_now, refuse_files, remove_units, write_files
 from gpuhost.plans.drift import (
     ACCOUNT,
     HOME,
@@ -34,7 +34,6 @@ from gpuhost.plans.drift_reading import ALLOWED, COMMAND, key_options, reading_f
 from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.request import request_for
 from gpuhost.remote.commands import put, remove, run, run_on, script
-from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -92,7 +91,7 @@ def timer(
     if not wrong and not secrets:
         host.noop(f"the nightly drift check is as declared; its key: {KEY}.pub")
         return
-    if is_refused("drift", snapshot, wrong_files(snapshot, settings), adopt=adopt):
+    if refuse_files("drift", snapshot, wrong_files(snapshot, settings), adopt=adopt):
         return
     if "drift.account" in wrong:
         yield script("drift_account.sh", ACCOUNT, HOME, KEY, seconds=60)
@@ -118,7 +117,9 @@ def reading(settings: Settings) -> Commands:
         from gpuhost.operations import drift
         drift.reading(name="Reading of the nightly check", settings=settings)
     """
-    snapshot = read(settings)
+    snapshot = read(
+        settings, despite=["toolkit.proof", "firewall.rules", "system.security_updates"]
+    )
     wrong = [file for file in reading_files(request_for(settings)) if not file.is_on(snapshot)]
     for file in wrong:
         yield put(file.path, file.content, mode=file.mode)
@@ -172,7 +173,7 @@ def _install_units(snapshot: Snapshot, settings: Settings) -> Commands:
     if (secrets := snapshot.paths.get(SECRETS)) and secrets.mode != "0600":
         yield run("chmod", "0600", SECRETS)
     if not (unit.active and unit.enabled):
-        yield from enable_now(TIMER, seconds=60)
+        yield from enable_now(snapshot, TIMER, seconds=60)
     elif is_new:
         yield run("systemctl", "restart", TIMER, seconds=60)
 

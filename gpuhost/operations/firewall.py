@@ -14,7 +14,7 @@ from pyinfra.api.host import Host
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import enable_missing, is_refused, remove_units, write_files
+from gpuhost.operations.units import enable_missing, refuse_files, remove_units, write_files
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.firewall import change, removal
 from gpuhost.plans.firewall_files import GUARD, LOAD_UNIT, UNDO_UNIT, host_files
@@ -69,7 +69,7 @@ def rules(
         apt_lock_timeout_s=lock_timeout_s,
     )
     if present:
-        yield from _close(read(settings), settings)
+        yield from _close(read(settings, despite=["toolkit.proof"]), settings)
     else:
         yield from _remove(read(settings), settings)
 
@@ -82,7 +82,7 @@ def _close(snapshot: Snapshot, settings: Settings) -> Commands:
         host.noop("the firewall is as declared")
         return
     guard = _differing(snapshot)
-    if is_refused("firewall", snapshot, [file.path for file in guard], adopt=settings.adopt):
+    if refuse_files("firewall", snapshot, [file.path for file in guard], adopt=settings.adopt):
         return
     if not snapshot.firewall.ufw.installed:
         yield from apt_update_install(
@@ -104,7 +104,7 @@ def _remove(snapshot: Snapshot, settings: Settings) -> Commands:
         return
     if is_in_place(snapshot.firewall):
         guard = [file.path for file in _differing(snapshot)]
-        if is_refused("firewall", snapshot, guard, adopt=settings.adopt):
+        if refuse_files("firewall", snapshot, guard, adopt=settings.adopt):
             return
         yield from _install_guard(snapshot)
         yield from _change(removal(snapshot.firewall), settings)

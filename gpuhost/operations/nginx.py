@@ -7,11 +7,11 @@ import json
 from pyinfra import host
 
 from gpuhost.operations.reading import Commands, operation, read
+from gpuhost.operations.units import enable_now
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.nginx import is_up, missing_packages
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_update_install
 from gpuhost.remote.commands import put
-from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot.nginx import RECORD
 
@@ -51,4 +51,4 @@ def packages(
     if not is_recorded:
         yield put(RECORD, json.dumps({"certbot": certificates}) + "\n")
     if down:
-        yield from enable_now(*down, seconds=90)
+        yield from enable_now(snapshot, *down, seconds=90)

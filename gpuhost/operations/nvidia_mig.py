@@ -13,7 +13,7 @@ from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import enable_missing, is_refused, remove_units, write_files
+from gpuhost.operations.units import enable_missing, refuse_files, remove_units, write_files
 from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.nvidia_mig import (
     PROGRAM,
@@ -60,7 +60,7 @@ def layout(
     """
     declared = {card: dict(counts) for card, counts in (mig or {}).items()} if present else {}
     settings = Settings(gpu=gpu, nvidia_mig=declared, adopt=adopt)
-    snapshot = read(settings)
+    snapshot = read(settings, despite=["nvidia_upkeep.persistence"])
     finding = finding_of("nvidia.mig", snapshot, settings)
     if finding.status is not Status.FAIL and not _remembers(snapshot, settings):
         host.noop(f"MIG: {finding.actual}")
@@ -72,7 +72,7 @@ def layout(
     wanted, record = wanted_of(found), snapshot.nvidia.record
     change = {one.gpu.uuid: one.wanted or "" for one in found if _changes(one)}
     files = _differing(snapshot, wanted) if wanted or change else []
-    if is_refused("nvidia", snapshot, [file.path for file in files], adopt=adopt):
+    if refuse_files("nvidia", snapshot, [file.path for file in files], adopt=adopt):
         return
     commands = [*write_files(snapshot, files)]
     if wanted:

@@ -16,7 +16,13 @@ from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import enable_missing, is_refused, remove_units, write_files
+from gpuhost.operations.units import (
+    enable_missing,
+    refuse_files,
+    remove_units,
+    start_at_boot,
+    write_files,
+)
 from gpuhost.plans.apt_archives import optional_archives
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.host_file import HostFile
@@ -30,7 +36,6 @@ from gpuhost.plans.nvidia_upkeep import (
 )
 from gpuhost.remote.apt import CHANGE_HELD, LOCK_TIMEOUT_S, apt_update_install
 from gpuhost.remote.commands import put, remove, run
-from gpuhost.remote.units import enable
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import EXCLUSIONS, PERSISTENCE_UNIT
@@ -138,7 +143,7 @@ def fabric_manager(
         )
         if hold:
             yield from _hold(snapshot, [package])
-    yield enable(FABRIC_UNIT)
+    yield from start_at_boot(snapshot, FABRIC_UNIT)
     yield run("systemctl", "restart", FABRIC_UNIT, seconds=120)
 
 
@@ -178,7 +183,7 @@ def persistence(
         return
     is_written = snapshot.probes.file(PERSISTENCE_UNIT) == PERSISTENCE_TEXT
     files = [] if is_written else [HostFile(PERSISTENCE_UNIT, PERSISTENCE_TEXT)]
-    if is_refused("nvidia", snapshot, [file.path for file in files], adopt=adopt):
+    if refuse_files("nvidia", snapshot, [file.path for file in files], adopt=adopt):
         return
     yield from write_files(snapshot, files)
     yield from enable_missing(snapshot, files, OWN_UNIT)

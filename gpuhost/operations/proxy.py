@@ -11,7 +11,7 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import is_refused
+from gpuhost.operations.units import refuse_files
 from gpuhost.plans.proxy import (
     ENGINE_DROPIN,
     ENGINE_FILE,
@@ -67,7 +67,7 @@ def configure(
     if not wrong and client_finding.status is not Status.FAIL:
         host.noop("the proxy is as declared")
         return
-    if is_refused("proxy", snapshot, wrong, adopt=adopt):
+    if refuse_files("proxy", snapshot, wrong, adopt=adopt):
         return
     files = host_files(settings)
     engine_files = {ENGINE_DROPIN, ENGINE_FILE} & set(wrong)

@@ -13,10 +13,10 @@ def refuse(noun: str, reason: str) -> None:
     host.noop(f"{noun}: {reason}")
 
 
-class Refused(Exception):
+class ChangeRefused(Exception):
     """Raised before an operation yields its first command. The message is the reason."""
 
 
 def tell(noun: str, effect: str) -> None:
-    """Print what a change that was allowed stops, with the plan and when it is made."""
+    """Print what an allowed change stops: with the plan, and again before the change."""
     logger.warning(f"{host.print_prefix}{noun}: {effect}")

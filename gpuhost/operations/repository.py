@@ -18,7 +18,7 @@ from gpuhost.domain.apt.record import RECORD
 from gpuhost.domain.apt.repository import ORIGINALS, Repository, key_path, sources_path
 from gpuhost.domain.apt.repository import put_aside as aside_path
 from gpuhost.operations.reading import Commands, operation, read
-from gpuhost.operations.refuse import Refused, tell
+from gpuhost.operations.refuse import ChangeRefused, tell
 from gpuhost.plans.apt_archives import SPLIT, clashing, put_aside, shared
 from gpuhost.plans.docker_packages import NAME as DOCKER
 from gpuhost.plans.nvidia_repository import NAME as NVIDIA
@@ -88,10 +88,10 @@ def add(
     """Install the key and the sources file, and put clashing definitions aside.
 
     + key_file: the key as a file on this machine; None: the host downloads it
-    + adopt: also those that have more than this archive; without it, raises Refused
+    + adopt: also those that have more than this archive; without it, raises ChangeRefused
     """
     if not adopt and (mixed := shared(snapshot, repository)):
-        raise Refused(
+        raise ChangeRefused(
             f"{repository.sources_path} cannot be added beside another definition of its archive, "
             f"and {mixed}: {SPLIT}"
         )

@@ -10,9 +10,9 @@ from gpuhost.checks.finding import Status
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import may_reload
+from gpuhost.operations.units import enable_now, refuse_reload
 from gpuhost.plans.apt_archives import optional_archives
-from gpuhost.plans.system import UPDATES_FILE, updates_text
+from gpuhost.plans.system import ORIGINS_FIX, UPDATES_FILE, no_security_origin, updates_text
 from gpuhost.remote.apt import (
     INSTALL_SECONDS,
     LOCK_TIMEOUT_S,
@@ -21,7 +21,6 @@ from gpuhost.remote.apt import (
     wait_for_apt,
 )
 from gpuhost.remote.commands import put, remove, run, script, with_output
-from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot.dpkg import TIMERS
 
@@ -138,7 +137,7 @@ def clock(adopt: bool = False, lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands
         snapshot.clock.installed[0] if snapshot.clock.installed else "systemd-timesyncd.service"
     )
     is_masked = service in snapshot.units.masked
-    if is_masked and not may_reload("system", snapshot, adopt=adopt):
+    if is_masked and refuse_reload("system", snapshot, adopt=adopt):
         return
     if not snapshot.clock.installed:
         yield from apt_update_install(
@@ -148,7 +147,7 @@ def clock(adopt: bool = False, lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands
         )
     if is_masked:
         yield run("systemctl", "unmask", service)
-    yield from enable_now(service, seconds=60)
+    yield from enable_now(snapshot, service, seconds=60)
     yield with_output(
         script("clock_synchronised.sh", SYNCHRONISE_SECONDS, seconds=SYNCHRONISE_SECONDS + 15)
     )
@@ -174,8 +173,8 @@ def security_updates(
         system.security_updates(name="Security updates")
     """
     settings = Settings(system_security_updates=present, apt_lock_timeout_s=lock_timeout_s)
-    snapshot = read(settings)
-    if not _is_failing("system.updates", settings):
+    snapshot = read(settings, despite=["toolkit.proof", "firewall.rules"])
+    if finding_of("system.updates", snapshot, settings).status is not Status.FAIL:
         host.noop("security updates are as declared")
         return
     if not present:
@@ -184,13 +183,12 @@ def security_updates(
     file = snapshot.paths.get(UPDATES_FILE)
     is_written = file is not None and file.sha256 == sha256(updates_text().encode()).hexdigest()
     if is_written and snapshot.updates.installed and not snapshot.updates.stopped_timers:
-        refuse(
-            "system",
-            f"another file overrides {UPDATES_FILE}: grep -r Unattended /etc/apt/apt.conf.d",
-        )
+        other = f"another file overrides {UPDATES_FILE}: grep -r Unattended /etc/apt/apt.conf.d"
+        without = no_security_origin(snapshot)
+        refuse("system", f"{without}: {ORIGINS_FIX}" if without else other)
         return
     masked = [name for name in TIMERS if name in snapshot.units.masked]
-    if masked and not may_reload("system", snapshot, adopt=adopt):
+    if masked and refuse_reload("system", snapshot, adopt=adopt):
         return
     if not snapshot.updates.installed:
         yield from apt_update_install(
@@ -203,4 +201,4 @@ def security_updates(
     if snapshot.updates.stopped_timers:
         if masked:
             yield run("systemctl", "unmask", *masked)
-        yield from enable_now(*TIMERS, seconds=60)
+        yield from enable_now(snapshot, *TIMERS, seconds=60)

@@ -6,7 +6,7 @@ from pyinfra import host
 
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
-from gpuhost.operations.units import may_reload
+from gpuhost.operations.units import refuse_reload
 from gpuhost.plans.firewall_files import LOAD_UNIT
 from gpuhost.plans.system_files import faults
 from gpuhost.plans.system_units import broken_units, masked_units
@@ -39,7 +39,7 @@ def unmask(settings: Settings | None = None) -> Commands:
     names = masked_units(snapshot, settings)
     if not names:
         host.noop("no unit that this host needs is masked")
-    elif may_reload("system", snapshot, adopt=settings.adopt):
+    elif not refuse_reload("system", snapshot, adopt=settings.adopt):
         yield run("systemctl", "unmask", *names)
         yield run("systemctl", "unmask", "--runtime", *names)
 

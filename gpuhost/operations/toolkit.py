@@ -18,6 +18,7 @@ from gpuhost.operations.docker_activation import restart_engine
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
+from gpuhost.operations.units import enable_now
 from gpuhost.plans.apt_archives import optional_archives, put_aside
 from gpuhost.plans.docker import restart_stops
 from gpuhost.plans.toolkit import circumstances, reason_not_needed, specification_path
@@ -31,7 +32,6 @@ from gpuhost.remote.apt import (
     apt_update,
 )
 from gpuhost.remote.commands import run, script
-from gpuhost.remote.units import enable_now
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, REFRESH_UNIT, RUNTIME
@@ -165,7 +165,7 @@ def cdi(gpu: Gpu = "auto") -> Commands:
         host.noop(f"CDI: {finding.actual}")
         return
     if snapshot.toolkit.refresh:
-        yield from enable_now(REFRESH_UNIT, seconds=60)
+        yield from enable_now(snapshot, REFRESH_UNIT, seconds=60)
     path = specification_path(snapshot.toolkit)
     yield run("mkdir", "-p", str(PurePosixPath(path).parent))
     yield run("nvidia-ctk", "cdi", "generate", f"--output={path}", seconds=120)

@@ -9,23 +9,27 @@ from gpuhost.operations.reading import Commands
 from gpuhost.operations.refuse import refuse
 from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.reload import needs_reload, reload_refusal
-from gpuhost.remote.commands import put, remove
-from gpuhost.remote.units import RELOAD, disable_now, enable
+from gpuhost.remote.commands import put, remove, run
+from gpuhost.remote.units import RELOAD, disable_now, enable, want
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.units import read_unit
 
 
-def is_refused(noun: str, snapshot: Snapshot, paths: Iterable[str], *, adopt: bool) -> bool:
-    """Refuse to change these files, if systemd would take the GPUs from running containers."""
-    return needs_reload(snapshot, paths) and not may_reload(noun, snapshot, adopt=adopt)
+def refuse_files(noun: str, snapshot: Snapshot, paths: Iterable[str], *, adopt: bool) -> bool:
+    """Refuse to change these files, if systemd would take the GPUs from running containers; True
+    if it is refused.
+    """
+    return needs_reload(snapshot, paths) and refuse_reload(noun, snapshot, adopt=adopt)
 
 
-def may_reload(noun: str, snapshot: Snapshot, *, adopt: bool) -> bool:
-    """Whether systemd may read its units again; refuse it otherwise. To unmask one reloads too."""
+def refuse_reload(noun: str, snapshot: Snapshot, *, adopt: bool) -> bool:
+    """Refuse it, if systemd may not read its units again; True if it is refused. To unmask a unit
+    reloads too.
+    """
     reason = reload_refusal(snapshot, adopt=adopt)
     if reason:
         refuse(noun, reason)
-    return not reason
+    return bool(reason)
 
 
 def write_files(snapshot: Snapshot, differing: Collection[HostFile]) -> Commands:
@@ -34,6 +38,21 @@ def write_files(snapshot: Snapshot, differing: Collection[HostFile]) -> Commands
         yield put(file.path, file.content, mode=file.mode)
     if needs_reload(snapshot, [file.path for file in differing]):
         yield RELOAD
+
+
+def start_at_boot(snapshot: Snapshot, *units: str) -> Commands:
+    """Enable units, or have those started that cannot be enabled."""
+    static = [name for name in units if read_unit(snapshot.probes, name).static]
+    if others := [name for name in units if name not in static]:
+        yield enable(*others)
+    if missing := [name for name in static if not read_unit(snapshot.probes, name).enabled]:
+        yield want(*missing)
+
+
+def enable_now(snapshot: Snapshot, *units: str, seconds: int) -> Commands:
+    """Start units now and at boot."""
+    yield from start_at_boot(snapshot, *units)
+    yield run("systemctl", "start", *units, seconds=seconds)
 
 
 def enable_missing(snapshot: Snapshot, written: Collection[HostFile], *units: str) -> Commands:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from gpuhost.domain.apt.mirrors import Mirror, mirror_called
-from gpuhost.domain.apt.plan import HostSources, Plan, to_mirror, to_original
+from gpuhost.domain.apt.plan import HostSources, Plan, to_mirror
 from gpuhost.domain.apt.record import Record
 from gpuhost.domain.moment import utc
 from gpuhost.settings import Settings
@@ -64,7 +64,7 @@ def choice_of(
 def plan(snapshot: Snapshot, settings: Settings) -> Plan | None:
     """The necessary changes; None: `auto` must try the candidates first."""
     if settings.apt_mirror is None:
-        return to_original(snapshot.apt.sources)
+        return snapshot.apt.sources.undone
     choice = current_choice(snapshot, settings)
     return plan_for(choice, snapshot, settings) if choice else None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from gpuhost.domain.apt.archive import OwnArchives
 from gpuhost.domain.apt.clashes import clashes, conflicting, rest
 from gpuhost.domain.apt.conflicts import Definition, definitions, releases
@@ -39,10 +41,14 @@ def optional_archives(snapshot: Snapshot, added: Repository | None = None) -> tu
     others: set[str] = set()
     for definition in definitions(files):
         is_needed = definition.path in ours or own.recognises(definition.entry)
-        uris = {uri for uri, _ in releases(definition.entry, architecture)}
-        (needed if is_needed else others).update(map(_in_errors, uris))
+        for uri, _ in releases(definition.entry, architecture):
+            (needed if is_needed and not MEDIUM.match(uri) else others).add(_in_errors(uri))
     # A URI that another one begins with would hide that one's error.
     return tuple(sorted(uri for uri in others if not any(name.startswith(uri) for name in needed)))
+
+
+# The installer's: the distribution's own, and gone with the medium.
+MEDIUM = re.compile(r"cdrom:|file:(//)?(/media)?/(cdrom|apt)\d*(/|$)")
 
 
 def _in_errors(uri: str) -> str:

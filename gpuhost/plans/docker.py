@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from posixpath import normpath, split
 from typing import Any
 
 from gpuhost.domain.docker import daemon_json
@@ -15,6 +17,9 @@ from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.engine import Engine
 
 CGROUP_DRIVER = "native.cgroupdriver="
+USERNS = "name=userns"
+# With user namespaces dockerd uses a directory of this name below its data-root.
+REMAPPED = re.compile(r"\d+\.\d+")
 NVIDIA_RUNTIME = {"args": [], "path": "nvidia-container-runtime"}
 
 
@@ -34,10 +39,7 @@ def declared_keys(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, An
     if settings.docker_registry_mirrors:
         keys["registry-mirrors"] = list(settings.docker_registry_mirrors)
     if settings.docker_address_pools:
-        keys["default-address-pools"] = [
-            {"base": base, "size": int(size or base.rpartition("/")[2])}
-            for base, _, size in (pool.partition("#") for pool in settings.docker_address_pools)
-        ]
+        keys["default-address-pools"] = declared_pools(settings)
     if settings.docker_data_root:
         keys["data-root"] = settings.docker_data_root
     if settings.docker_cgroup_driver:
@@ -47,6 +49,13 @@ def declared_keys(settings: Settings, *, gpu: bool, swarm: bool) -> dict[str, An
     if gpu:
         keys["runtimes.nvidia"] = NVIDIA_RUNTIME
     return keys
+
+
+def declared_pools(settings: Settings) -> list[dict[str, Any]]:
+    return [
+        {"base": base, "size": int(size or base.rpartition("/")[2])}
+        for base, _, size in (pool.partition("#") for pool in settings.docker_address_pools)
+    ]
 
 
 def keys_for(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
@@ -69,10 +78,25 @@ def merged_config(snapshot: Snapshot, settings: Settings) -> daemon_json.Merge:
 def _hidden_by_new_root(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
     """Another data-root does not move the containers of the old one: they would disappear."""
     engine, declared_root = snapshot.docker.engine, settings.docker_data_root
-    if settings.adopt or not engine or not declared_root or engine.root == declared_root:
+    if settings.adopt or not engine or not declared_root:
+        return ()
+    if is_root_of(engine, declared_root, snapshot):
         return ()
     names = ", ".join(container.name for container in snapshot.docker.containers)
     return (f"data-root is {engine.root} and holds {names}",) if names else ()
+
+
+def is_root_of(engine: Engine, path: str, snapshot: Snapshot) -> bool:
+    """Whether the engine keeps its data there. It says where links lead, and which directory below
+    is that of its user namespace (moby, CreateDaemonRoot).
+    """
+    config = snapshot.docker.config
+    roots = {normpath(path)}
+    if path == config.usable.get("data-root"):
+        roots.add(config.root)
+    base, name = split(engine.root)
+    remapped = USERNS in engine.isolation and REMAPPED.fullmatch(name)
+    return (base if remapped else engine.root) in roots
 
 
 def restart_stops(snapshot: Snapshot) -> list[str]:
@@ -101,6 +125,9 @@ def keys_not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
     """Keys of daemon.json that the running engine does not use."""
     running = _engine(snapshot)
     values = snapshot.docker.config.usable
+    root = values.get("data-root", running.root)
+    if isinstance(root, str) and is_root_of(running, root, snapshot):
+        root = running.root
     differ = [
         key
         for key, file, live in (
@@ -111,7 +138,7 @@ def keys_not_live(snapshot: Snapshot, settings: Settings) -> list[str]:
             ),
             ("registry-mirrors", _mirrors(values), running.registry_mirrors),
             ("live-restore", values.get("live-restore", False), running.live_restore),
-            ("data-root", values.get("data-root", running.root), running.root),
+            ("data-root", root, running.root),
             ("exec-opts", _cgroup_driver(values, running), running.cgroup_driver),
             (
                 "default-address-pools",

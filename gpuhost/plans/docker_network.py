@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from gpuhost.plans.docker_flags import switch
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
+from gpuhost.snapshot.networks import DEFAULT_BRIDGE
 from gpuhost.snapshot.sysctl import FORWARDING, Assignment
 
+DEFAULT_MTU = 1500
 MASQUERADING = re.compile(r"-j (MASQUERADE|SNAT)\b|\b(masquerade|snat)\b")
 
 
@@ -25,13 +28,13 @@ def is_forwarding_at_boot(snapshot: Snapshot) -> bool:
     return any(line and line.value != "0" for line in lines)
 
 
-def unforwarded(snapshot: Snapshot) -> str:
+def forwarding_disabled_by(snapshot: Snapshot) -> str:
     """What keeps dockerd from switching forwarding on, as it does when it starts; "": nothing."""
     setting = switch(snapshot, "ip-forward")
     return setting.source if setting and not setting.on else ""
 
 
-def unmasqueraded(snapshot: Snapshot) -> str:
+def masquerading_disabled_by(snapshot: Snapshot) -> str:
     """What keeps dockerd from making rules, if no others masquerade; "": containers' packets are.
 
     (docs.docker.com/engine/network/packet-filtering-firewalls: without rules no way back is known.)
@@ -45,10 +48,39 @@ def unmasqueraded(snapshot: Snapshot) -> str:
     return "" if any(map(MASQUERADING.search, rules)) else setting.source
 
 
-def bridgeless(snapshot: Snapshot) -> str:
+def bridge_disabled_by(snapshot: Snapshot) -> str:
     """What takes the default bridge away, on which images are built; "": nothing."""
     flags = [each for each in snapshot.docker_unit.flags or () if each.flag.name == "bridge"]
     if flags and flags[-1].flag.value == "none":
         return str(flags[-1])
     values = snapshot.docker.config.values or {}
     return f'"bridge": "none" in {DAEMON_JSON}' if values.get("bridge") == "none" else ""
+
+
+def addressless(snapshot: Snapshot) -> str:
+    """The default bridge, if something has taken its address away; "": it has one, there is none,
+    or that is not known.
+    """
+    addressed = snapshot.local_networks.addressed
+    names = snapshot.probes.output("interfaces").split()
+    is_lost = addressed and DEFAULT_BRIDGE in names and DEFAULT_BRIDGE not in addressed
+    return DEFAULT_BRIDGE if is_lost else ""
+
+
+@dataclass(frozen=True)
+class TooLarge:
+    """Packets of containers that do not fit into the host's own interface."""
+
+    mtu: int
+    interface: str
+    fits: int
+
+
+def too_large(snapshot: Snapshot) -> TooLarge | None:
+    """dockerd takes 1500 whatever the host has, as in a network inside another one (moby#22028)."""
+    local = snapshot.local_networks
+    interface, fits = local.way_out, local.mtu.get(local.way_out or "", 0)
+    flag = snapshot.docker_unit.value("mtu")
+    value = str((snapshot.docker.config.values or {}).get("mtu", flag))
+    mtu = int(value) if re.fullmatch(r"[1-9]\d{0,5}", value, re.ASCII) else DEFAULT_MTU
+    return TooLarge(mtu, interface, fits) if interface and 0 < fits < mtu else None

@@ -10,7 +10,8 @@ from dataclasses import replace
 from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.firewall.journey import Outcome, Ruleset
 from gpuhost.domain.firewall.rule import Family
-from gpuhost.domain.firewall.tables import Chain, Chains, Tables, words
+from gpuhost.domain.firewall.tables import Chain, Chains, Tables
+from gpuhost.domain.shell_words import shell_words
 from gpuhost.plans.firewall_walk import walked
 from gpuhost.settings import Settings
 from gpuhost.snapshot.firewall import Firewall
@@ -39,7 +40,7 @@ def advice(firewall: Firewall, settings: Settings, outcome: Outcome) -> str:
     if not _keeps_ssh(firewall, without, settings):
         return f"allow SSH first ({AGAIN}): without this rule it would be closed"
     table = f"-t {match['table']} " if match["table"] else ""
-    rule = shlex.join(words(match["rule"]))
+    rule = shlex.join(shell_words(match["rule"]))
     command = f"sudo {match['tool']} {table}-D {match['chain']} {rule}"
     return command + "".join(_in_files(firewall, match["chain"], match["rule"]))
 

@@ -6,7 +6,7 @@
 #   firewall revert           restore exactly what was there before the change
 #   firewall load             put the rules for published container ports into the kernel
 #
-# A change, line by line: "rebuild" makes ufw's chains anew, "ufw ARGUMENTS" runs ufw, "4 LINE" and
+# A change, line by line: "rebuild" makes ufw's chains again, "ufw ARGUMENTS" runs ufw, "4 LINE" and
 # "6 LINE" are the rules for published ports, "remove" takes everything of ours away, "end" is last.
 set -eu
 export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -38,6 +38,10 @@ HARMLESS = {
     ("INPUT", "-i lo -j ACCEPT"),
     ("OUTPUT", "-o lo -j ACCEPT"),
 }
+MASQUERADING = re.compile(r"-j (MASQUERADE|SNAT)\b")
+OUT = re.compile(r"-o (\S+)")
+# A host with such a rule is a way out for others: a VPN's clients, virtual machines.
+FORWARDING = "ufw drops what this host forwards for others"
 FIREWALLS_CHAINS = ("INPUT", "FORWARD", "OUTPUT", "DOCKER-USER")
 
 
@@ -78,6 +82,11 @@ def foreign_rules(firewall: Firewall, settings: Settings) -> tuple[Foreign, ...]
             for rule in tables.table("nat").get("PREROUTING", Chain()).rules
             if not _is_known("PREROUTING", rule, firewall.bridges.own)
         ]
+        rules += [
+            Foreign(f"{tool} -t nat: POSTROUTING {rule} ({FORWARDING})")
+            for rule in tables.table("nat").get("POSTROUTING", Chain()).rules
+            if MASQUERADING.search(rule) and not _is_dockers_masquerade(rule, firewall.bridges.own)
+        ]
     rules += [
         Foreign(f"{path} fills DOCKER-USER whenever ufw starts, as ufw-docker does")
         for path in firewall.docker_user
@@ -108,6 +117,14 @@ def _is_known(chain: str, rule: str, bridges: tuple[str, ...]) -> bool:
         any(DOCKERS_OWN.fullmatch(name) or name in bridges for name in interfaces)
         or DOCKERS_SET in rule
     )
+
+
+def _is_dockers_masquerade(rule: str, bridges: tuple[str, ...]) -> bool:
+    """Of a bridge's network, or of a container that reaches its own published port."""
+    if any(DOCKERS_OWN.fullmatch(name) or name in bridges for name in OUT.findall(rule)):
+        return True
+    ends = re.match(r"-s (\S+) -d (\S+) ", rule)
+    return bool(ends and ends[1] == ends[2])
 
 
 def ports_to_close(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from gpuhost.domain.apt import repository as apt
 from gpuhost.domain.apt.entry import SourceFile
-from gpuhost.domain.nvidia.architectures import Modules
 from gpuhost.domain.nvidia.cards import Card, module_conflict
 from gpuhost.domain.nvidia.cuda import Decision, decide
 from gpuhost.domain.nvidia.cuda_rule import Rule
@@ -25,6 +24,14 @@ from gpuhost.domain.nvidia.vgpu import GRID_DRIVER
 from gpuhost.plans.nvidia_kernel import headers_to_install, kernel_to_build_for
 from gpuhost.plans.nvidia_loading import blocked_by
 from gpuhost.plans.nvidia_repository import components_file, repository_for, system_of
+from gpuhost.plans.nvidia_unfit import (
+    loads_other_modules,
+    refusal,
+    two_drivers,
+    unfit,
+    unfit_branch,
+    wrong_modules,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
@@ -90,9 +97,7 @@ def _why(snapshot: Snapshot, settings: Settings) -> tuple[str, bool]:
     ]
     if missing and not snapshot.nvidia.works:
         return f"an installation was interrupted before {', '.join(missing)}", False
-    wrong = (
-        wrong_branch(snapshot, settings) or wrong_modules(snapshot) or too_old(snapshot, settings)
-    )
+    wrong = wrong_branch(snapshot, settings) or unfit(snapshot) or too_old(snapshot, settings)
     return (wrong, True) if wrong else ("", False)
 
 
@@ -102,17 +107,6 @@ def wrong_branch(snapshot: Snapshot, settings: Settings) -> str:
     if settings.nvidia_driver != "install" or branch is None or driver is None:
         return ""
     return "" if str(driver.branch) == branch else f"driver {driver} is not from branch {branch}"
-
-
-def wrong_modules(snapshot: Snapshot) -> str:
-    """Why the loaded kernel modules do not drive these cards; empty if they do."""
-    loaded = snapshot.nvidia.module
-    if loaded is None or snapshot.nvidia.works:
-        return ""
-    refused = Modules.PROPRIETARY if loaded.is_open else Modules.OPEN
-    kind = "open" if loaded.is_open else "proprietary"
-    misfit = next((card for card in snapshot.nvidia.cards if card.modules is refused), None)
-    return f"the {kind} kernel modules do not drive the {misfit}" if misfit else ""
 
 
 def reboot_reason(snapshot: Snapshot) -> str:
@@ -127,15 +121,16 @@ def reboot_reason(snapshot: Snapshot) -> str:
         return ""
     if kernels.boot.unknown and set(kernels.installed) - kernels.nvidia.keys():
         return ""
-    if blocked_by(snapshot):
+    if blocked_by(snapshot) or unfit_branch(snapshot):
         return ""
     if snapshot.nvidia.installed and not snapshot.nvidia.works and rival:
         return f"{rival.driver} uses the card"
-    if state is DriverState.LIBRARY_MISMATCH:
+    if state is DriverState.LIBRARY_MISMATCH and not two_drivers(snapshot):
         return "another version of its kernel module is loaded"
     if state is DriverState.MODULE_NOT_LOADED:
-        return "its kernel module is not loaded"
-    if state is DriverState.NO_DEVICES:
+        futile = wrong_modules(snapshot) or refusal(snapshot)
+        return "" if futile else "its kernel module is not loaded"
+    if state is DriverState.NO_DEVICES and loads_other_modules(snapshot):
         return wrong_modules(snapshot)
     return ""
 
@@ -169,7 +164,7 @@ def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
         raise NoDriverPackagesError(
             f"gpuhost does not know {', '.join(unknown)}: install the driver by hand"
         )
-    if snapshot.nvidia.installed and snapshot.nvidia.on_disk is None:
+    if snapshot.nvidia.installed and (not snapshot.nvidia.is_packaged or two_drivers(snapshot)):
         raise NoDriverPackagesError(
             "the installed driver does not come from packages: run nvidia-uninstall first"
         )

@@ -1,4 +1,4 @@
-"""A driver that answers without libcuda.so.1: why, and which package has it."""
+"""A driver without libcuda.so.1, or without nvidia-smi: why, and which package has it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ COMPANIONS = (
     (re.compile(r"nvidia-(tesla|tesla-\d+|legacy-\d+xx)-smi"), "libnvidia-{}-cuda1"),
     (re.compile(r"nvidia-smi()"), "libcuda1"),
     (re.compile(r"nvidia-driver-cuda()"), "libcuda1"),
+)
+# The other way round.
+SMI_OF = (
+    (re.compile(r"libnvidia-compute-(\d+(?:-server)?)"), "nvidia-utils-{}"),
+    (re.compile(r"libnvidia-(tesla|tesla-\d+|legacy-\d+xx)-cuda1"), "nvidia-{}-smi"),
+    (re.compile(r"libcuda1()"), "nvidia-smi"),
 )
 # vGPU's host driver has nvidia-smi and no CUDA; its cards belong to virtual machines.
 VGPU_HOST = "nvidia_vgpu_vfio"
@@ -54,3 +60,15 @@ def _install(snapshot: Snapshot) -> str:
                 again = "--reinstall " if library in snapshot.nvidia.packages else ""
                 return f"apt-get install {again}{quote(f'{library}={package.version}')}"
     return ""
+
+
+def without_smi(snapshot: Snapshot) -> str:
+    """How to get nvidia-smi for a loaded driver: never another driver over it."""
+    for name, package in snapshot.nvidia.packages.items():
+        for pattern, smi in SMI_OF:
+            if match := pattern.fullmatch(name):
+                return f"apt-get install {quote(f'{smi.format(match[1])}={package.version}')}"
+    return (
+        "put nvidia-smi of the loaded driver into /usr/bin: it does not come from packages; or "
+        "reboot, if the driver was removed"
+    )

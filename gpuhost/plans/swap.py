@@ -53,7 +53,7 @@ def plan(snapshot: Snapshot, settings: Settings) -> SwapPlan:
     foreign = snapshot.swap.total - (own_area.size if own_area else 0)
     if settings.swap_size_gb == "auto":
         # A size once chosen stays: the free disk changes every day.
-        total = present or automatic_size(snapshot.memory.total, disk.free)
+        total = present or _automatic(snapshot, disk.free)
     else:
         total = int(settings.swap_size_gb * GB)
     size = max(0, total - foreign)
@@ -63,6 +63,12 @@ def plan(snapshot: Snapshot, settings: Settings) -> SwapPlan:
         size = present
     refusal, fix = _refusal(snapshot, settings, size, present, disk.fstype, disk.free)
     return SwapPlan(size, disk.fstype, refusal, fix)
+
+
+def _automatic(snapshot: Snapshot, free: int) -> int:
+    if snapshot.engines.refuses_swap:
+        return 0
+    return automatic_size(snapshot.memory.total, free)
 
 
 def present_size(snapshot: Snapshot, settings: Settings) -> int:
@@ -82,6 +88,11 @@ def _refusal(
         return f"{settings.swap_path} exists and is not a swap file", "set another swap_path"
     if not snapshot.swap.permitted:
         return "this is an unprivileged container: swap belongs to its host", "set swap_size_gb=0"
+    if size and not own_area and (kubelet := snapshot.engines.refuses_swap):
+        return (
+            f"{kubelet} does not start again where swap is on",
+            "set swap_size_gb=0, or failSwapOn: false in its configuration",
+        )
     if size and fstype in UNFIT:
         return (
             f"a swap file on {fstype} is not possible ({settings.swap_path})",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from gpuhost.domain.apt.unattended import faulty, has_security
 from gpuhost.domain.nvidia.held_packages import EXCLUDED
 from gpuhost.settings import Settings
-from gpuhost.snapshot.dpkg import BLACKLIST, PERIODIC
+from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.dpkg import ALLOWED, BLACKLIST, PATTERNS, PERIODIC
 from gpuhost.snapshot.request import Request
 
 UPDATES_FILE = "/etc/apt/apt.conf.d/60gpuhost-updates"
@@ -28,6 +30,29 @@ def updates_text() -> str:
         f'{PERIODIC}::Unattended-Upgrade "1";\n'
         f"{BLACKLIST} {{\n{blocked}}};\n"
     )
+
+
+ORIGINS_FIX = (
+    "compare /etc/apt/apt.conf.d/50unattended-upgrades with the package's own file in "
+    "/usr/share/unattended-upgrades; unattended-upgrade --dry-run -v shows what it takes"
+)
+
+
+def no_security_origin(snapshot: Snapshot) -> str:
+    """Why unattended-upgrades installs no security updates, whatever else is configured; "": it
+    does, or that is not known.
+    """
+    config = snapshot.updates
+    if config.allowed is None or config.patterns is None:
+        return ""
+    id = snapshot.system.distribution
+    if id not in ("debian", "ubuntu"):
+        return ""
+    if entry := faulty(config.allowed):
+        return f"it ends with an error on the entry {entry!r} of {ALLOWED}"
+    if has_security(config.allowed, config.patterns, id, snapshot.system.codename):
+        return ""
+    return f"no entry of {ALLOWED} or {PATTERNS} is for the security archive"
 
 
 def request(settings: Settings) -> Request:

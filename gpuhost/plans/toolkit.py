@@ -61,6 +61,14 @@ def gives_by_cdi(snapshot: Snapshot) -> bool | None:
     return None if given is None else given == BY_CDI
 
 
+def is_proven(snapshot: Snapshot, settings: Settings) -> bool:
+    """Whether CUDA has started in a container with the present versions and configuration."""
+    last, current = snapshot.toolkit.proof, circumstances(snapshot, settings)
+    if last is None or last.failure or last.container is None or current is None:
+        return False
+    return last.container.starts and not last.circumstances.differences(current)
+
+
 def mig_is_on(snapshot: Snapshot) -> bool:
     """CUDA then sees one instance, or only the cards without MIG."""
     return any(gpu.mig for gpu in snapshot.nvidia.answering)

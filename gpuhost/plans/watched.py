@@ -44,6 +44,8 @@ SCHEDULED = (
 )
 # Keys of accounts that are root or can become it, wherever their homes are.
 LOGIN_KEYS = tuple(f"~{key}" for key in KEYS)
+# Among the patterns of a record: units that are links were watched too.
+LINKED_UNITS = "linked units"
 # In the order of systemd.unit(5); system.control is where `systemctl set-property` writes.
 UNIT_DIRECTORIES = (
     "/etc/systemd/system.control",
@@ -89,7 +91,7 @@ def on_record(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
     """What the host records of them. Raises NotRead."""
     return {
         FACT: {
-            "patterns": list(patterns(settings)),
+            "patterns": [*patterns(settings), LINKED_UNITS],
             "files": files(snapshot),
             "accounts": list(snapshot.watched.accounts),
             "groups": {name: list(members) for name, members in snapshot.watched.groups.items()},
@@ -113,7 +115,12 @@ def changed_files(snapshot: Snapshot, settings: Settings, *, of_engine: bool) ->
     recorded_files = known.get("files")
     then = dict(recorded_files) if isinstance(recorded_files, dict) else {}
     then = {path: digest for path, digest in then.items() if _matches(path, patterns(settings))}
-    now = {path: digest for path, digest in files(snapshot).items() if _matches(path, before)}
+    unwatched = frozenset() if LINKED_UNITS in before else snapshot.watched.links - {*then}
+    now = {
+        path: digest
+        for path, digest in files(snapshot).items()
+        if _matches(path, [one for one in before if path not in unwatched or one not in UNITS])
+    }
     return [
         f"{path} {_change(path in then, path in now)}"
         for path in sorted({*then, *now})

@@ -16,7 +16,7 @@ from gpuhost.appfile.local_path import local_path
 from gpuhost.appfile.model import XGpuhost
 from gpuhost.appfile.secret import Secret
 from gpuhost.release.local_command import LocalCommandError, run_local
-from gpuhost.runner.contract import LEAST_MASKED
+from gpuhost.runner.contract import LEAST_MASKED, Masking
 
 COMMAND_SECONDS = 30
 MAX_LINES = 3
@@ -57,15 +57,7 @@ class GivenSecrets:
 
     def masked(self, text: str) -> str:
         """Output of another program, with secrets masked."""
-        pieces = {
-            piece
-            for value in self.values.values()
-            for piece in (value.reveal(), *value.reveal().splitlines())
-            if len(piece) >= LEAST_MASKED
-        }
-        for piece in sorted(pieces, key=len, reverse=True):
-            text = text.replace(piece, "***")
-        return text
+        return Masking(value.reveal() for value in self.values.values())(text)
 
 
 class BadSecrets(ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from secrets import token_hex
 from shlex import quote
 
 from pyinfra.api import QuoteString, StringCommand
@@ -14,12 +15,14 @@ LOCK_TIMEOUT_S = 300
 CHANGE_HELD = "--allow-change-held-packages"
 UPDATE_SECONDS = 600
 INSTALL_SECONDS = 1800
+# A host knows by it that its package lists are from this run.
+RUN = token_hex(8)
 
 
 def apt_update(
     optional: Sequence[str] = (), *, lock_timeout_s: int = LOCK_TIMEOUT_S
 ) -> StringCommand:
-    """Read the package lists again.
+    """Read the package lists again, unless this run has, and nothing of /etc/apt has changed since.
 
     + optional: URIs of sources, without logins, that may fail: it is printed then
     """
@@ -28,7 +31,7 @@ def apt_update(
             "update",
             seconds=UPDATE_SECONDS,
             lock_timeout_s=lock_timeout_s,
-            environment={"OPTIONAL": "\n".join(optional)},
+            environment={"OPTIONAL": "\n".join(optional), "RUN": RUN},
         )
     )
 

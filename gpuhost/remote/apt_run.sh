@@ -2,6 +2,7 @@
 #   apt_run.sh COMMAND...
 # MAY_REMOVE, if it is set: globs of the packages that COMMAND may remove. If it would remove
 # others, it is not run, and they are named; the same with the option --no-remove.
+# RUN, of an update: it is left out if one with this RUN has succeeded, and nothing has changed since.
 # OPTIONAL, if it is set: URIs, a line each. If no other source than these fails in an
 # update, it succeeds, and prints what failed: the installation that follows decides.
 # shellcheck shell=sh
@@ -30,11 +31,20 @@ explain_removals() {
 # Words of apt's errors: each names the URI of its source, or concerns them all.
 errors() { grep '^E: ' | grep -v 'Some index files failed to download'; }
 
+# This run, and all that decides what apt knows: not only times, a clock may be put right meanwhile.
+state() { echo "$RUN" && find /etc/apt /var/lib/apt/lists -printf '%p %i %s %T@\n' 2>&1 || true; }
+
 update() {
+    stamp=/run/gpuhost-apt-lists
+    if [ "$(cat "$stamp" 2>/dev/null)" = "$(state)" ]; then exit 0; fi
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
-    "$@" </dev/null >"$log" 2>&1 && exit
-    status=$?
+    status=0
+    "$@" </dev/null >"$log" 2>&1 || status=$?
+    if [ "$status" = 0 ]; then
+        state >"$stamp"
+        exit 0
+    fi
     failed=$(errors <"$log") || failed=
     if [ ! "$failed" ] || [ ! "${OPTIONAL-}" ] || echo "$failed" | grep -qvF "$OPTIONAL"; then
         cat "$log" >&2

@@ -4,7 +4,8 @@
 #
 # An empty SHA256: nothing is on stdin; a rollback has everything on the host.
 # Exit status 75: another operation on this app is under way; stdout is its attempt.json, and nothing
-# was changed. After any other failure the release's directory is removed; stderr has the reason.
+# was changed. 124: it may have started. After any other failure the release's directory is removed, if
+# this script made it; stderr has the reason.
 set -u
 home=$1 id=$2 unit=$3 limit=$4 description=$5 resume=$6 runner=$7 sum=$8 verb=$9
 shift 9
@@ -14,27 +15,40 @@ LC_ALL=C
 export LC_ALL
 umask 077
 
-busy() {
-    state=$(timeout 30 systemctl show --property=ActiveState --value -- "$unit") || return 1
-    case $state in
+unit_property() {
+    timeout 30 systemctl show --property="$1" --value -- "$unit"
+}
+
+is_running() {
+    case $1 in
         active | activating | deactivating | reloading) ;;
         *) return 1 ;;
     esac
+}
+
+busy() {
     cat "$home/attempt.json" 2>/dev/null || echo '{}'
+    exit 75
 }
 
 directory() {
     [ -d "$2" ] || mkdir -m "$1" "$2"
 }
 
-unpack() {
+# One delivery at a time; the kernel releases the lock.
+lock() {
     directory 0755 "$apps"
     directory 0755 "$apps/lib"
     directory 0755 "$home"
     directory 0700 "$home/releases"
-    # Left by lost connections, more than a day ago.
-    find "$home/releases" -maxdepth 1 -name '.*.new' -mmin +1440 -exec rm -rf {} +
-    rm -rf "$new"
+    exec 9<"$home/releases"
+    flock -n 9
+}
+
+unpack() {
+    # Those of lost connections too.
+    trap 'rm -rf "$home/releases"/.*.new' EXIT
+    rm -rf "$home/releases"/.*.new
     mkdir "$new"
     base64 -d >"$new/bundle"
     if ! printf '%s  %s\n' "$sum" "$new/bundle" | sha256sum --quiet --check - >/dev/null 2>&1; then
@@ -68,19 +82,31 @@ deliver() {
     install_runner "$new/runner.pyz" "$home" "$runner"
     install_resume
     mv -T "$new/release" "$home/releases/$id"
-    rm -rf "$new"
+}
+
+remove_delivered() {
+    [ -z "$sum" ] || rm -rf "$home/releases/$id"
 }
 
 begin() {
-    if busy; then exit 75; fi
+    lock || busy
+    state=$(unit_property ActiveState) || {
+        echo 'systemd does not answer' >&2
+        exit 1
+    }
+    if is_running "$state"; then busy; fi
     if [ -n "$sum" ]; then deliver; fi
     code=0
     start "$unit" "$limit" "$description" "$home" "$verb" "$home" "$id" "$@" || code=$?
     # After 124 it may have started: following it shows whether it has.
     case $code in 0 | 124) exit "$code" ;; esac
+    state=$(unit_property ActiveState) || exit 124
+    # The unit of this very release runs, or has run: its directory is in use.
+    if is_running "$state" && unit_property Description | grep -qF -- " $id by "; then exit 0; fi
+    if [ -e "$home/releases/$id/journal" ]; then exit 124; fi
     # Another operation started first, or systemd could not start it.
-    rm -rf "$home/releases/$id"
-    if busy; then exit 75; fi
+    remove_delivered
+    if is_running "$state"; then busy; fi
     exit 1
 }
 
@@ -89,7 +115,6 @@ begin() {
     begin "$@"
 )
 status=$?
-[ "$status" = 0 ] || rm -rf "$new"
 # Read all of stdin: otherwise the sender fails to write, and does not get the reason.
 cat >/dev/null
 exit "$status"

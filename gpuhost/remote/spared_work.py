@@ -11,6 +11,7 @@ import paramiko.util
 import pyinfra.api.util
 import pyinfra_cli.inventory  # type: ignore[import-untyped]
 from pyinfra.api import arguments, connectors
+from pyinfra.connectors import base
 
 from gpuhost.remote.known_hosts import index_known_hosts
 
@@ -26,7 +27,9 @@ def spare_work() -> None:
     _only_once(connectors, "entry_points")
     # parses a file of group_data for each of its variables;
     _only_once(pyinfra_cli.inventory, "_get_imported_names")
-    # evaluates the types of all its arguments for each command;
+    # evaluates the types of a connector's data twice for each host,
+    _only_once(base, "get_type_hints")
+    # and those of all its arguments for each command;
     _only_once(arguments, "all_global_arguments")
     # and reads the source of every frame for each operation, of which it needs the line numbers.
     pyinfra.api.util.stack = partial(inspect.stack, 0)

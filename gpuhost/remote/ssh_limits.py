@@ -83,7 +83,7 @@ def _watch(transport: Transport) -> None:
             transport.global_request("keepalive@openssh.com", wait=True)
             answered = True
         if not answered:
-            _close(transport, f"no answer for {SILENT_SECONDS} s")
+            _close(transport, f"the host did not answer for {SILENT_SECONDS} s")
 
 
 def _close(transport: Transport, reason: str) -> None:
@@ -107,11 +107,11 @@ def _run_in_time(
             succeeded, output = _run(self, command, *flags, **{**arguments, "_timeout": seconds})
     except _Late:
         if transport:
-            _close(transport, f"no answer within {seconds} s")
-        raise NoAnswer(f"no answer within {seconds} s") from None
+            _close(transport, f"the host did not answer within {seconds} s")
+        raise NoAnswer(f"the host did not answer within {seconds} s") from None
     except TimeoutError:
         if own:
-            raise NoAnswer(f"no answer within {own} s") from None
+            raise NoAnswer(f"the host did not answer within {own} s") from None
         raise
     except (SSHException, OSError, EOFError) as error:
         _raise_if_closed(transport, error)

@@ -7,9 +7,8 @@ set -eu
 lock_timeout=$1 release=$2
 shift 2
 
-all=$(for package in "$@"; do
-    apt-cache madison "$package" | awk -F ' *[|] *' '{ print $2 }' | sort -u
-done | sort -V | uniq -c | awk -v count=$# '$1 == count { print $2 }')
+all=$(apt-cache madison "$@" | awk -F ' *[|] *' '{ print $1, $2 }' | sort -u \
+    | awk '{ print $2 }' | sort -V | uniq -c | awk -v count=$# '$1 == count { print $2 }')
 if [ -n "$release" ]; then
     version=$(echo "$all" | awk -v release="$release-" 'index($0, release) == 1' | tail -n 1)
 else

@@ -47,11 +47,11 @@ remove_container() { timeout 20 docker rm -f "$container" >/dev/null 2>&1; }
 
 # run_in_container OPTIONS...: the output of a new container with every GPU, and its status.
 run_in_container() {
-    remove_container
     timeout -k 5 "$limit" docker run --rm --name "$container" --network none --pull never \
         --gpus all "$@"
     set -- $?
-    remove_container
+    # --rm has removed it, unless it was still running.
+    case $1 in 124 | 137) remove_container ;; esac
     return "$1"
 }
 
@@ -103,6 +103,7 @@ mkdir -p "${record%/*}"
 trap 'rm -rf "$tools"' EXIT
 gpus=0 host='python3 with ctypes cannot be used on this host' inside=
 if make_tools; then host=$(call_cuda_on_host); else modules=; fi
+remove_container
 if output=$(have_image 2>&1); then
     output=$(run_in_container --entrypoint nvidia-smi "$image" -L 2>&1)
     status=$?

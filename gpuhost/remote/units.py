@@ -24,13 +24,12 @@ def enable(*units: str) -> StringCommand:
     return run(*LINK, "enable", "--root=/", *units, seconds=60)
 
 
-def enable_now(*units: str, seconds: int) -> Iterator[StringCommand]:
-    """Start them now and at boot."""
-    yield enable(*units)
-    yield run("systemctl", "start", *units, seconds=seconds)
+def want(*units: str) -> StringCommand:
+    """Start units at boot that have no section [Install]: `enable` does nothing for them."""
+    return run(*LINK, "add-wants", "--root=/", "multi-user.target", *units, seconds=60)
 
 
-def disable_now(*units: str) -> Iterator[StringCommand]:
+def disable_now(*units: str, seconds: int = 60) -> Iterator[StringCommand]:
     """Stop them, and do not start them at boot."""
     yield run(*LINK, "disable", "--root=/", *units, seconds=60)
-    yield run("systemctl", "stop", *units, seconds=60)
+    yield run("systemctl", "stop", *units, seconds=seconds)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 from gpuhost.appfile.errors import BadApp
 from gpuhost.checks.deployed import repaired_by_a_release
+from gpuhost.checks.deployed.containers import not_running
+from gpuhost.checks.deployed.deployed_app import AppFile, DeployedApp
 from gpuhost.checks.finding import Finding, Status
 from gpuhost.checks.preflight import preflight
 from gpuhost.checks.preflight.proposal import Proposal
@@ -43,7 +45,7 @@ STAMP = "%Y%m%d-%H%M%S"
 STAMP_LENGTH = len("20261122-010203")
 
 
-class Refused(Exception):
+class StartRefused(Exception):
     """Every reason why nothing is started, a line each. Nothing was changed."""
 
     def __init__(self, lines: Iterable[str]) -> None:
@@ -80,6 +82,7 @@ class Draft:
             and state.given is not None
             and state.given.sha256 == self.resolved.secrets.sha256()
             and state.attempt is None
+            and state.restoring is None
             and not restore_failed(state)
             and not self.drifted
         )
@@ -149,7 +152,7 @@ def restore_failed(state: AppState) -> bool:
 def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings) -> Draft:
     """What a release would do on this host.
 
-    Raises Refused, with every reason.
+    Raises StartRefused, with every reason.
     """
     app = resolved.app
     variant = choose_variant(app, snapshot, settings)
@@ -169,7 +172,7 @@ def draft_release(resolved: ResolvedApp, snapshot: Snapshot, settings: Settings)
     findings = preflight(snapshot, app, variant, settings, secrets=resolved.secret_errors)
     errors += _sentences(findings)
     if errors or draft is None:
-        raise Refused(errors or [_reason(variant)])
+        raise StartRefused(errors or [_reason(variant)])
     return draft
 
 
@@ -201,7 +204,22 @@ def _draft(
     )
     if not draft.is_unchanged:
         return draft
-    return replace(draft, drifted=repaired_by_a_release(snapshot, settings, app.name))
+    return replace(draft, drifted=_drifted(snapshot, settings, app.name))
+
+
+def _drifted(snapshot: Snapshot, settings: Settings, name: str) -> tuple[Finding, ...]:
+    """Why the current release is not as it was verified. What does not run is not unchanged."""
+    repaired = repaired_by_a_release(snapshot, settings, name)
+    deployed = DeployedApp(snapshot, settings, name, snapshot.apps.get(name), AppFile())
+    id = f"app.{name}.containers"
+    if id in (one.id for one in repaired):
+        return repaired
+    try:
+        stopped = "; ".join(not_running(deployed))
+    except NotRead as error:
+        # Without an engine, preflight says so.
+        stopped = str(error) if snapshot.docker.engine is None else ""
+    return (*repaired, Finding(Status.FAIL, actual=stopped, id=id)) if stopped else repaired
 
 
 def _reason(variant: ChosenVariant | NoVariant) -> str:
@@ -219,13 +237,14 @@ def _sentences(findings: Iterable[Finding]) -> Iterator[str]:
 
 
 def release_id(snapshot: Snapshot, app: str, inputs: str) -> str:
-    """The host's time and a part of the hash of inputs. Releases are sorted by it.
+    """The host's time and a part of the hash of inputs.
 
-    If the host's clock was set back, the id is one second after the newest release's.
+    If the host's clock was set back, the id is one second after the largest one: releases of an
+    older gpuhost are sorted by it.
     """
     when = utc(snapshot.system.now).strftime(STAMP)
     state = snapshot.apps.get(app)
-    newest = state.newest.id[:STAMP_LENGTH] if state and state.newest else ""
+    newest = max((one.id[:STAMP_LENGTH] for one in state.releases), default="") if state else ""
     if when <= newest:
         with suppress(ValueError):
             when = time.strftime(STAMP, time.gmtime(timegm(time.strptime(newest, STAMP)) + 1))

@@ -54,7 +54,9 @@ def report(result: Result, *, host: str, home: str) -> Iterator[ReportLine]:
 
 
 def _verified(result: Result) -> str:
-    took = duration(result.ended - result.started)
+    # By the host's clock only if nothing better is known.
+    took_s = result.ended - result.started if result.took_s is None else result.took_s
+    took = duration(took_s)
     revision = f" (revision {short_revision(result.revision)})" if result.revision else ""
     return f"{result.kind} {result.id} verified after {took}{revision}"
 

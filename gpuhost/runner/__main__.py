@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gpuhost.runner.contract import (
     RELEASE,
+    REMOVE,
     RESTORE,
     RESTORE_FAILED,
     ROLLBACK,
@@ -31,14 +32,18 @@ from gpuhost.runner.stages import removal, rollback
 from gpuhost.runner.stages import restore as restore_stages
 from gpuhost.runner.stages.abandon import DAMAGED, abandon
 from gpuhost.runner.stages.engine import MAX_STARTS
-from gpuhost.runner.stages.transaction import keep, run_transaction
-from gpuhost.runner.state import abort_request, results
+from gpuhost.runner.stages.transaction import keep, refuse, run_transaction
+from gpuhost.runner.stages.unfinished import cut, left_by_restore, settle_restore
+from gpuhost.runner.state import abort_request, results, transitions
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.journal import Journal
-from gpuhost.runner.state.lock import PATIENCE_S, Locked, lock
+from gpuhost.runner.state.lock import PATIENCE_S, Locked, is_locked, lock
 from gpuhost.runner.state.operations import begin, end, unfinished
+from gpuhost.runner.state.recovery import recover
 from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.releases import next_number
 from gpuhost.runner.state.status import status
+from gpuhost.runner.state.transitions import RESTORE_UNREADABLE
 
 # Exit statuses after which systemd does not restart the runner…
 GOOD, FAILED, USAGE, UNRESTORED, LOCKED = 0, 1, 2, 3, 4
@@ -50,39 +55,45 @@ def run_release(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     log = Log(app.release(arguments.id).log)
     with lock(app, patience=PATIENCE_S, waits=lambda: log.stage("wait for a backup")):
-        aborted_by = _resume_other(app, arguments.id, log)
-        release = Release.open(app, arguments.id)
-        kind = ROLLBACK if release.plan.rollback_of else RELEASE
-        return _run_transaction(release, kind, aborted_by)
+        return _run_new(app, transitions.RELEASE, arguments.id, log)
 
 
 def run_rollback(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     with _lock(app):
-        aborted_by = _resume_other(app, arguments.id)
         if not app.release(arguments.id).home.exists():
             rollback.prepare(app, arguments.id, arguments.to, arguments.by)
-        return _run_transaction(Release.open(app, arguments.id), ROLLBACK, aborted_by)
+        return _run_new(app, transitions.ROLLBACK, arguments.id)
 
 
 def run_resume(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     with _lock(app):
-        _resume_other(app, "")
+        _settle(app, transitions.RESUME, "")
     return GOOD
 
 
 def request_abort(arguments: argparse.Namespace) -> int:
     """Print the operation that will end; nothing if there is none."""
-    operation = abort_request.request(AppPaths(arguments.app), arguments.by)
+    app = AppPaths(arguments.app)
+    operation = unfinished(app)
+    left = cut(operation) if operation else left_by_restore(app)
+    if left:
+        left.require(app, transitions.ABORT)
+    operation = abort_request.request(app, arguments.by)
     if operation:
         print(json.dumps(asdict(operation), ensure_ascii=False))
     return GOOD
 
 
 def run_backup(arguments: argparse.Namespace) -> int:
+    app = AppPaths(arguments.app)
+    operation = unfinished(app)
+    if operation and operation.kind == REMOVE and not is_locked(app):
+        # Nothing continues it: not waited for.
+        cut(operation).require(app, transitions.BACKUP)
     try:
-        run_scheduled(AppPaths(arguments.app))
+        run_scheduled(app, lambda: _settle_for_backup(app))
     except Locked as other:
         print(f"no backup was made: still in progress: {other}", file=sys.stderr)
         return LOCKED
@@ -93,10 +104,16 @@ def run_rotation(arguments: argparse.Namespace) -> int:
     return GOOD if rotate(AppPaths(arguments.app)) else FAILED
 
 
+def _settle_for_backup(app: AppPaths) -> None:
+    recover(app)
+    if unfinished(app) is None:
+        settle_restore(app, transitions.BACKUP)
+
+
 def run_restore(arguments: argparse.Namespace) -> int:
     app = AppPaths(arguments.app)
     with _lock(app):
-        aborted_by = _resume_other(app, arguments.backup)
+        aborted_by = _settle_operation(app, transitions.RESTORE, arguments.backup)
         return _restore(app, arguments.backup, arguments.by, aborted_by)
 
 
@@ -106,10 +123,9 @@ def run_remove(arguments: argparse.Namespace) -> int:
     if not app.releases.is_dir():
         return GOOD
     with _lock(app):
-        operation = unfinished(app)
-        if operation and operation.kind == RESTORE:
-            # Only a part of the data is exchanged.
-            _restore(app, operation.id, operation.by)
+        _settle(app, transitions.REMOVE, "")
+        # In place of an interrupted release, whose containers are removed too.
+        _begin(app, REMOVE, "", arguments.by, "")
         for line in removal.remove(app, arguments.by):
             print(line)
     return GOOD
@@ -131,11 +147,28 @@ def _lock(app: AppPaths) -> AbstractContextManager[None]:
     return lock(app, patience=PATIENCE_S, waits=lambda: print(words, file=sys.stderr, flush=True))
 
 
+def _run_new(app: AppPaths, verb: str, id: str, log: Log | None = None) -> int:
+    """Run or continue a release or a rollback, after what was left unfinished.
+
+    + log: of the release
+    """
+    try:
+        aborted_by = _settle(app, verb, id, log)
+        release = Release.open(app, id)
+    except Failure as failure:
+        release = Release.open(app, id)
+        return _exit_status(refuse(release, failure))
+    kind = ROLLBACK if release.plan.rollback_of else RELEASE
+    return _run_transaction(release, kind, aborted_by)
+
+
 def _run_transaction(release: Release, kind: str, aborted_by: str = "") -> int:
     """+ aborted_by: who has aborted this one before it began; "": nobody"""
     result = results.read(release.paths.result)
     if result is None:
         operation = _begin(release.app, kind, release.plan.id, release.plan.by, aborted_by)
+        if not release.record.sequence:
+            release.remember(sequence=next_number(release.app))
         try:
             result = run_transaction(release)
         except DAMAGED as error:
@@ -162,15 +195,38 @@ def _begin(app: AppPaths, kind: str, id: str, by: str, aborted_by: str) -> Opera
     return operation
 
 
-def _resume_other(app: AppPaths, own_id: str, log: Log | None = None) -> str:
-    """Finish or undo an interrupted operation before the own one.
+def _settle(app: AppPaths, verb: str, own_id: str, log: Log | None = None) -> str:
+    """Do what transitions.py says with what other verbs left unfinished.
 
-    + log: of the own one
+    + own_id: of the verb's own release or backup: it continues
+    + log: of the verb
 
-    Returns who has aborted it meanwhile: the own one is aborted too; "": nobody.
+    Returns who has aborted it meanwhile: the verb is aborted too; "": nobody.
+
+    Raises Failure, with the next step, if the verb is refused.
     """
+    aborted_by = _settle_operation(app, verb, own_id, log)
     operation = unfinished(app)
+    if operation is None or operation.id != own_id:
+        settle_restore(app, verb, own_id)
+    return aborted_by
+
+
+def _settle_operation(app: AppPaths, verb: str, own_id: str, log: Log | None = None) -> str:
+    recover(app)
+    operation = unfinished(app)
+    left = left_by_restore(app)
+    if operation and operation.kind == RESTORE and left and left.state == RESTORE_UNREADABLE:
+        abandon(app, operation, f"{app.restoring} cannot be read")
+        end(app)
+        return ""
     if operation is None or operation.id == own_id:
+        return ""
+    if cut(operation).require(app, verb, own_id).do == transitions.GO_ON:
+        return ""
+    if operation.kind == REMOVE:
+        if verb == transitions.RELEASE:
+            end(app)
         return ""
     was_aborted = abort_request.requested_by(app)
     if log:
@@ -185,9 +241,6 @@ def _resume_other(app: AppPaths, own_id: str, log: Log | None = None) -> str:
 def _resume(app: AppPaths, operation: Operation) -> None:
     if operation.kind == RESTORE:
         _restore(app, operation.id, operation.by)
-        return
-    if not app.release(operation.id).plan.exists():
-        end(app)
         return
     try:
         release = Release.open(app, operation.id)
@@ -256,8 +309,10 @@ def main() -> int:
         fix = (f"-> {failure.fix}",) if failure.fix else ()
         print(failure.said, *failure.output, *fix, sep="\n", file=sys.stderr)
         return FAILED
-    except Exception:  # a full disk, for example
-        traceback.print_exc()
+    except Exception as error:  # a full disk, for example
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        words = f"gpuhost itself failed: {error!r} ({Path(place.filename).name}:{place.lineno})"
+        print(words, file=sys.stderr)
         return UNFORESEEN
 
 

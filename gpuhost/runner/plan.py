@@ -288,7 +288,7 @@ def load(path: Path) -> Plan:
         if value.get("format") != FORMAT:
             raise BadPlan(f"{path}: format {value.get('format')}, this runner reads {FORMAT}")
         return from_json(Plan, _from_stored(value))
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         if isinstance(error, BadPlan):
             raise
         raise BadPlan(f"{path}: {error}") from error

@@ -170,7 +170,8 @@ class Settings(BaseModel):
     )
     docker_restart: Literal["idle", "always", "never"] = setting(
         "idle",
-        "When a changed configuration may restart the engine; `idle`: if no container stops.",
+        "When the engine may be restarted, for a changed configuration or if it does not answer; "
+        "`idle`: if no container stops.",
     )
     docker_registry_mirrors: tuple[Url, ...] = setting((), "Mirrors of Docker Hub, in order.")
     docker_log_max_size: LogSize = setting("10m", "A container's log is rotated at this size.")

@@ -28,6 +28,7 @@ from gpuhost.snapshot.firewall import Firewall
 from gpuhost.snapshot.kernel_log import KernelLog
 from gpuhost.snapshot.kernels import Kernels
 from gpuhost.snapshot.live import LiveContainers
+from gpuhost.snapshot.local_networks import LocalNetworks
 from gpuhost.snapshot.memory import Memory
 from gpuhost.snapshot.mounts import Mounts
 from gpuhost.snapshot.networks import Networks
@@ -38,11 +39,12 @@ from gpuhost.snapshot.paths import Paths
 from gpuhost.snapshot.ports import Ports
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.proxy import ClientProxy
+from gpuhost.snapshot.reboot import Reboot
 from gpuhost.snapshot.secure_boot import SecureBoot
 from gpuhost.snapshot.ssh import Ssh
 from gpuhost.snapshot.swap import Swap
 from gpuhost.snapshot.sysctl import Sysctl
-from gpuhost.snapshot.system import Clock, Hostname, Reboot, System
+from gpuhost.snapshot.system import Clock, Hostname, System
 from gpuhost.snapshot.toolkit import Toolkit
 from gpuhost.snapshot.units import Units
 from gpuhost.snapshot.watched import Watched
@@ -94,6 +96,7 @@ class Snapshot:
     containers = part(Containers.read)
     cards_inside = part(CardsInside.read)
     networks = part(Networks.read)
+    local_networks = part(LocalNetworks.read)
     toolkit = part(Toolkit.read)
     firewall = part(Firewall.read)
     apt = part(Apt.read)

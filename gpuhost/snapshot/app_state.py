@@ -40,11 +40,21 @@ class Given:
 
 @dataclass(frozen=True)
 class Backup:
-    """A backup. complete: it has its manifest, which is written last; taken: the time in it."""
+    """A backup.
+
+    + complete: it has its manifest, which is written last
+    + taken: the time of the host's clock then
+    + sequence: its number, which gives the order; 0: made by an earlier version
+    """
 
     name: str
     complete: bool
     taken: int | None = None
+    sequence: int = 0
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return (self.sequence, self.name)
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class AppState:
     + releases: newest first
     + runner: the runner's file in /opt/gpuhost/lib, of the last release
     + at_work: its unit runs, or an attempt holds the lock; a backup holds the lock without attempt
+    + restoring: the backup of a restore that has not ended; "": it cannot be read; None: none
     + given: the secrets of the current release
     + details: of the current release, or why they could not be read
     """
@@ -82,6 +93,7 @@ class AppState:
     given: Given | None
     backups: tuple[Backup, ...]
     backup_units: BackupUnits = BackupUnits()
+    restoring: str | None = None
     details: Details | str = "no release was ever verified"
 
     def release(self, id: str | None) -> ReleaseState | None:

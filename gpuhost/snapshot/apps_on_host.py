@@ -21,6 +21,7 @@ LARGEST = 1 << 20
 MOST = 50
 OF_THE_PLAN = ("by", "inputs", "project", "revision", "rollback_of")
 NOT_OF_THE_RESULT = ("logs", "output")
+OF_THE_MANIFEST = ("taken", "sequence")
 OF_THE_HISTORY = ("id", "kind", "state", "ended")
 OF_THE_CARDS = ("service", "vram_gb", "places")
 OF_THE_SITE = ("where", "service", "certificate")
@@ -33,9 +34,9 @@ def small_json(path: Path) -> dict[str, Any] | None:
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             value = json.loads(file.read(LARGEST))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -51,7 +52,7 @@ def hash_file(path: Path) -> dict[str, Any] | None:
     try:
         state = path.stat()
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
+    except OSError:
         return None
     try:
         owner = pwd.getpwuid(state.st_uid).pw_name
@@ -204,7 +205,7 @@ def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
         ],
         "site": describe_site(home, site) if site else None,
         "certificate": certificate(home, site),
-        "schedule": schedule(home, backup, max(taken, default=None)),
+        "schedule": schedule(home, backup, next(iter(taken), None)),
         "last": last_of_history(home / "history.jsonl"),
     }
 
@@ -213,15 +214,52 @@ def details_or_error(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any
     """Invalid files of one app must not hide the other apps."""
     try:
         return details(home, backups)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
         return {"said": f"files of its release are not what gpuhost wrote: {type(error).__name__}"}
 
 
-def newest_first(directory: Path) -> list[Path]:
+def by_name(directory: Path) -> list[Path]:
     if not directory.is_dir():
         return []
     entries = (entry for entry in directory.iterdir() if entry.is_dir() and entry.name[:1] != ".")
-    return sorted(entries, key=lambda entry: entry.name, reverse=True)[:MOST]
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def newest_first(directory: Path) -> list[Path]:
+    return by_name(directory)[::-1][:MOST]
+
+
+def releases_newest_first(directory: Path) -> list[Path]:
+    """In the order in which they began: as state/releases.py of the runner."""
+    numbers: dict[Path, int] = {}
+    last = 0
+    for home in by_name(directory):
+        number = (small_json(home / "record.json") or {}).get("sequence")
+        last = numbers[home] = number if type(number) is int and number > 0 else last
+    return sorted(numbers, key=lambda home: (numbers[home], home.name), reverse=True)[:MOST]
+
+
+def restoring(path: Path) -> dict[str, Any] | None:
+    """The state of a restore that has not ended; {} if it cannot be read."""
+    state = small_json(path)
+    return state and {key: state.get(key) for key in ("backup", "step")}
+
+
+def backups_of(home: Path) -> list[dict[str, Any]]:
+    """The newest first: by number, and those of an earlier version by the time in their name."""
+    backups = []
+    for entry in (home / "backups").glob("[0-9]*"):
+        if entry.is_dir():
+            manifest = small_json(entry / "manifest.json")
+            kept = {key: manifest.get(key) for key in OF_THE_MANIFEST} if manifest else manifest
+            backups.append({"name": entry.name, "manifest": kept})
+    return sorted(backups, key=backup_order, reverse=True)[:MOST]
+
+
+def backup_order(backup: dict[str, Any]) -> tuple[int, str]:
+    """A clock that was ahead or behind changes no order."""
+    sequence = (backup["manifest"] or {}).get("sequence")
+    return (sequence if isinstance(sequence, int) else 0, backup["name"])
 
 
 def locked(path: Path, locks: str) -> bool:
@@ -243,18 +281,16 @@ def locked(path: Path, locks: str) -> bool:
 
 def app(home: Path, locks: str) -> dict[str, Any]:
     current, runner = home / "current", home / "runner.pyz"
-    backups = [
-        {"name": entry.name, "manifest": small_json(entry / "manifest.json")}
-        for entry in newest_first(home / "backups")
-    ]
+    backups = backups_of(home)
     return {
         "name": home.name,
-        "current": current.resolve().name if current.is_symlink() else None,
-        "runner": runner.resolve().name if runner.exists() else None,
+        "current": current.readlink().name if current.is_symlink() else None,
+        "runner": runner.readlink().name if runner.is_symlink() else None,
         "given": hash_file(current / "given.json"),
         "locked": locked(home / "lock", locks),
         "attempt": small_json(home / "attempt.json"),
-        "releases": [release(entry) for entry in newest_first(home / "releases")],
+        "restoring": restoring(home / "restore" / "state.json"),
+        "releases": [release(entry) for entry in releases_newest_first(home / "releases")],
         "backups": backups,
         "details": details_or_error(home, backups) if current.exists() else None,
     }

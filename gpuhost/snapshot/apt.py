@@ -58,7 +58,17 @@ REQUEST = Request(
         ProbeCommand(
             "apt_releases",
             # An archive without InRelease has Release and Release.gpg.
-            f"grep -asH -m 3 -E '^(Origin|Label|Date):' {LISTS}*_InRelease {LISTS}*_Release",
+            "grep -asH -m 4 -E '^(Origin|Label|Codename|Date):'"
+            f" {LISTS}*_InRelease {LISTS}*_Release",
+            absent=Probe(1),
+            at_once=True,
+        ),
+        # Somebody has decided which release a package comes from.
+        ProbeCommand(
+            "apt_pins",
+            "grep -shE '^ *(Pin: *release|APT::Default-Release|Default-Release) '"
+            " /etc/apt/preferences /etc/apt/preferences.d/* /etc/apt/apt.conf"
+            " /etc/apt/apt.conf.d/*",
             absent=Probe(1),
             at_once=True,
         ),
@@ -74,6 +84,7 @@ class FetchedRelease:
     origin: str
     date: datetime | None
     label: str = ""
+    codename: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,7 @@ class Apt:
     + releases: what apt fetched at its last update
     + updated: time of that update, epoch seconds; None: never
     + interrupted: a change of the sources began and did not finish
+    + pinned: a preference or a setting chooses between releases
     + cloud_init: it is installed; `keeps_sources`: our file that makes it keep the sources
     """
 
@@ -97,6 +109,7 @@ class Apt:
     releases: tuple[FetchedRelease, ...]
     updated: int | None
     interrupted: bool
+    pinned: bool
     cloud_init: bool
     keeps_sources: str | None
 
@@ -128,6 +141,7 @@ class Apt:
             releases=releases,
             updated=updated.modified if updated else None,
             interrupted=paths.get(INTERRUPTED) is not None,
+            pinned="apt_pins" in probes and bool(probes.get("apt_pins").out.strip()),
             cloud_init=paths.get(CLOUD_INIT) is not None,
             keeps_sources=probes.file(CLOUD_INIT_APT),
         )
@@ -171,6 +185,7 @@ def _releases(probes: Probes) -> Iterable[FetchedRelease]:
             head.get("Origin", ""),
             release_date(head.get("Date", "")),
             head.get("Label", ""),
+            head.get("Codename", ""),
         )
         for file, head in heads.items()
     )

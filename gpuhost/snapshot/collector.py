@@ -56,14 +56,10 @@ def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
     for number, condition in enumerate(conditions):
         yield f"only_{number}=; if {condition}; then only_{number}=1; fi"
     ordered = sorted(lines, key=lambda pair: _order(pair[0]))
-    for (at_once, _), group in groupby(ordered, key=lambda pair: _order(pair[0])[:2]):
+    for seconds, group in groupby(ordered, key=lambda pair: _seconds(pair[0])):
         pairs = list(group)
-        body = "\n".join(_conditional(pairs, conditions))
-        seconds = AT_ONCE if at_once else pairs[0][0].seconds
-        limit = "$patience" if seconds is None else str(seconds)
-        if at_once:
-            expected = "\n".join(_conditional(_expected(pairs), conditions))
-            body = f"{expected}\n{{\n{body}\n}} 2>/dev/null &"
+        limit = "$patience" if seconds == inf else str(seconds)
+        body = "\n".join(_body(pairs, conditions))
         bounded = f'limit={limit}\n{{\n{body}\n}} | expire "$limit" &'
         if all(probe.only_if for probe, _ in pairs):
             numbers = sorted({conditions.index(probe.only_if) for probe, _ in pairs})
@@ -72,8 +68,20 @@ def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:
         yield bounded
 
 
-def _order(probe: ProbeCommand) -> tuple[bool, float, str]:
-    return probe.at_once, -(probe.seconds or inf) if not probe.at_once else 0, probe.only_if
+def _seconds(probe: ProbeCommand) -> float:
+    return AT_ONCE if probe.at_once else probe.seconds or inf
+
+
+def _order(probe: ProbeCommand) -> tuple[float, bool, str]:
+    return -_seconds(probe), probe.at_once, probe.only_if
+
+
+def _body(pairs: list[tuple[ProbeCommand, str]], conditions: list[str]) -> Iterator[str]:
+    """Probes with one limit: those of their own, then all that is read at once."""
+    yield from _conditional((pair for pair in pairs if not pair[0].at_once), conditions)
+    if at_once := [pair for pair in pairs if pair[0].at_once]:
+        yield from _conditional(_expected(at_once), conditions)
+        yield from ("{", *_conditional(at_once, conditions), "} 2>/dev/null &")
 
 
 def _expected(

@@ -82,7 +82,10 @@ has_named_bridge() {
 
 main() {
     LC_ALL=C TZ=UTC0 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-    export LC_ALL TZ PATH
+    # Programs in Go, docker and its plugins, collect garbage from 40 MB on, not from 4 MB: at less
+    # they would several times, and take a third longer.
+    GOGC=1000
+    export LC_ALL TZ PATH GOGC
     umask 077
     work=
     trap 'rm -rf "$work"' EXIT
@@ -101,5 +104,12 @@ main() {
     wait
     run_last_probes
     wait
-    tar -C "$work" -cf - . | gzip -1 | base64 -w 0
+    # An empty file says nothing, unless it is an exit status.
+    cd "$work" || exit
+    filled=
+    for file in *; do
+        [ ! -s "$file" ] && [ "${file%.rc}" = "$file" ] || filled="$filled $file"
+    done
+    # shellcheck disable=SC2086 # a list of names, which the script itself has given
+    tar -cf - $filled | gzip -1 | base64 -w 0
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 from gpuhost.domain import host_json
 from gpuhost.domain.firewall.sockets import plain_address
-from gpuhost.runner.contract import by_hook, card_use
+from gpuhost.runner.contract import card_use, is_given_by_hook
 from gpuhost.snapshot.apps import HAS_APPS
 from gpuhost.snapshot.engine import ENGINE_RUNS, NOT_RUNNING
 from gpuhost.snapshot.lenient import mapping, mappings, text, whole
@@ -213,7 +213,7 @@ def _container(value: Mapping[str, Any], scopes: frozenset[str]) -> InspectedCon
                 devices=value.get("devices"),
             )
         ),
-        by_hook=by_hook(requests=value.get("requests"), runtime=value.get("runtime")),
+        by_hook=is_given_by_hook(requests=value.get("requests"), runtime=value.get("runtime")),
         by_systemd=text(value.get("id")) in scopes,
     )
 

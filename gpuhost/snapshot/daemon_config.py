@@ -25,6 +25,12 @@ case $argv in *[!A-Za-z0-9_=:/.,@%+~\ -]*) argv= ;; esac
 set -f
 exec dockerd --validate $argv
 """
+# dockerd follows links in its data-root, and `docker info` says where they lead.
+DATA_ROOT = rf"""
+key='"data-root"[[:space:]]*:[[:space:]]*'
+root=$(sed -n "s|.*$key\"\(/[^\"\\]*\)\".*|\1|p" {DAEMON_JSON} 2>/dev/null)
+[ ! "$root" ] || exec readlink -m -- "$root"
+"""
 NO_VALIDATE = "unknown flag: --validate"  # Docker before 23.0
 # A value with a blank became two words: it says nothing about the file.
 NO_ARGUMENTS = "accepts no argument"
@@ -33,6 +39,7 @@ REQUEST = Request(
     files=(DAEMON_JSON, DOCKER_RECORD, APPLIED),
     managed=(DAEMON_JSON,),
     probes=(
+        ProbeCommand("docker_data_root", f"sh -c {quote(DATA_ROOT)}", at_once=True),
         # Only what the engine has not started with: it costs as much as all else about Docker.
         ProbeCommand(
             "docker_validation",
@@ -54,6 +61,7 @@ class DaemonConfig:
     + applied: what gpuhost last activated
     + refused: dockerd's words about settings that it does not start with; "": it has none
     + untried: the engine has not started with it, and dockerd cannot tell whether it will
+    + root: where its data-root leads; "": it has none, or that was not read
     """
 
     values: dict[str, Any] | None
@@ -62,6 +70,7 @@ class DaemonConfig:
     applied: Mapping[str, Any] = field(default_factory=dict)
     refused: str = ""
     untried: bool = False
+    root: str = ""
 
     @property
     def is_ours_and_broken(self) -> bool:
@@ -78,7 +87,8 @@ def read_daemon_config(probes: Probes, major: int | None) -> DaemonConfig:
     file = parse(_text(probes), major)
     applied = parse(probes.file(APPLIED)).values or {}
     owned = _owned(probes.file(DOCKER_RECORD))
-    return DaemonConfig(file.values, owned, file.fault, applied, *_validated(probes))
+    root = probes.get("docker_data_root").out.strip() if "docker_data_root" in probes else ""
+    return DaemonConfig(file.values, owned, file.fault, applied, *_validated(probes), root)
 
 
 def _validated(probes: Probes) -> tuple[str, bool]:

@@ -158,6 +158,8 @@ def _count(word: str) -> int | None:
     return int(word) if word.isdecimal() and word != "0" else None
 
 
+# Two parts of a snapshot need it.
+@lru_cache(maxsize=2)
 def _read_only_mounts(mountinfo: str) -> frozenset[str]:
     """Mount points that are read-only, by their own options or by those of the file system.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gpuhost.snapshot.packages import installed_packages
@@ -13,6 +13,9 @@ from gpuhost.snapshot.units import read_units
 
 PERIODIC = "APT::Periodic"
 BLACKLIST = "Unattended-Upgrade::Package-Blacklist"
+ALLOWED, PATTERNS = "Unattended-Upgrade::Allowed-Origins", "Unattended-Upgrade::Origins-Pattern"
+# It always has a value: an older reading has none, and says nothing about origins.
+ALWAYS = "Dir::Etc::main"
 TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
 # Of grep; older recordings are of ps.
 PROCESS = re.compile(r"(?:/proc/)? *(\d+)(?:/comm:| )(.*)", re.ASCII)
@@ -39,7 +42,10 @@ REQUEST = Request(
             absent=Probe(1),
             at_once=True,
         ),
-        ProbeCommand("apt_config", f"apt-config dump --no-empty {PERIODIC} {BLACKLIST}"),
+        ProbeCommand(
+            "apt_config",
+            f"apt-config dump --no-empty {PERIODIC} {BLACKLIST} {ALLOWED} {PATTERNS} {ALWAYS}",
+        ),
     ),
 )
 
@@ -84,6 +90,7 @@ class Updates:
     + lists, upgrades: package lists are fetched, upgrades are installed
     + blocked: patterns of the packages that are not upgraded
     + stopped_timers: its timers that are not active
+    + allowed, patterns: where upgrades may come from; both None: not read
     """
 
     installed: bool
@@ -91,12 +98,15 @@ class Updates:
     upgrades: bool
     blocked: frozenset[str]
     stopped_timers: tuple[str, ...]
+    allowed: tuple[str, ...] | None = None
+    patterns: tuple[str, ...] | None = None
 
     @classmethod
     def read(cls, probes: Probes) -> Updates:
         values = list(_apt_config(probes.output("apt_config")))
         periodic = {key: value for key, value in values if value not in ("", "0")}
         units = read_units(probes)
+        is_read = any(key == ALWAYS for key, _ in values)
         return cls(
             installed="unattended-upgrades" in installed_packages(probes),
             lists=f"{PERIODIC}::Update-Package-Lists" in periodic,
@@ -105,6 +115,8 @@ class Updates:
             stopped_timers=tuple(
                 name for name in TIMERS if name not in units or not units[name].active
             ),
+            allowed=_listed(values, ALLOWED) if is_read else None,
+            patterns=_listed(values, PATTERNS) if is_read else None,
         )
 
 
@@ -157,3 +169,7 @@ def _apt_config(dump: str) -> Iterator[tuple[str, str]]:
         match = re.fullmatch(r'(\S+) "(.*)";', line)
         if match:
             yield match[1], match[2]
+
+
+def _listed(values: Iterable[tuple[str, str]], name: str) -> tuple[str, ...]:
+    return tuple(value for key, value in values if key == f"{name}::")

@@ -21,12 +21,14 @@ REQUEST = Request(
 class Engine:
     """A running engine (`docker info`).
 
+    + driver: of its storage: "overlay2", "overlayfs" with containerd's image store
     + isolation: what it applies to every container, "name=userns"
     + forwards: the kernel forwards IPv4, for its containers
     """
 
     version: str
     root: str
+    driver: str
     logging_driver: str
     registry_mirrors: tuple[str, ...]
     runtimes: tuple[str, ...]
@@ -65,6 +67,7 @@ def _from_info(info: dict[str, Any]) -> Engine:
     return Engine(
         version=str(info.get("ServerVersion") or ""),
         root=str(info.get("DockerRootDir") or ""),
+        driver=str(info.get("Driver") or ""),
         logging_driver=str(info.get("LoggingDriver") or ""),
         registry_mirrors=tuple(
             mirror.rstrip("/") for mirror in (info.get("RegistryConfig") or {}).get("Mirrors") or ()

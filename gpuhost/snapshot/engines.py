@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from shlex import quote
 
@@ -16,6 +16,7 @@ PROGRAMS = (
     "dockerd", "containerd", "podman", "conmon", "crio", "cri-dockerd", "kubelet", "kubelite",
     "k3s", "k3s-server", "k3s-agent", "rke2", "k0s", "balenad", "balena-engine-d",
 )  # fmt: skip
+KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 # ps needs ten times as long as grep to find a few processes by name.
 PROCESSES = f"""found=$(grep -lxsE "{"|".join(PROGRAMS)}" /proc/[0-9]*/comm)
 [ "$found" ] || exit 0
@@ -23,8 +24,10 @@ for comm in $found; do
     of=${{comm%/comm}}
     set -- "$@" "$comm" "$of/cgroup"
     namespaces="$namespaces $of/ns/pid $of/ns/net"
+    lines="$lines $of/cmdline"
 done
 grep -asH "" "$@"
+grep -asHoE "fail-swap-on(=[a-z]+)?|failSwapOn: *[a-z]+" $lines {KUBELET_CONFIG}
 stat -c %N /proc/self/ns/pid /proc/self/ns/net $namespaces 2>/dev/null
 exit 0"""
 COMM = re.compile(r"^/proc/(\d+)/comm:(.+)$", re.MULTILINE)
@@ -32,6 +35,11 @@ COMM = re.compile(r"^/proc/(\d+)/comm:(.+)$", re.MULTILINE)
 CGROUP = re.compile(r"^/proc/(\d+)/cgroup:\d+:(?:name=systemd)?:(/.*)$", re.MULTILINE)
 UNIT = (".service", ".scope")
 USERS = "user@"
+# Whether kubelet starts on a host with swap: its flag goes before its file (its reference: by
+# default it does not). k3s, RKE2, k0s and MicroK8s start theirs so that it does.
+SWAP_FLAG = re.compile(r"^/proc/(\d+)/cmdline:fail-swap-on(?:=(\w+))?$", re.MULTILINE)
+SWAP_SETTING = re.compile(rf"^{KUBELET_CONFIG}:failSwapOn: *(\w+)$", re.MULTILINE)
+TOLERANT = ("k3s", "rke2", "k0s", "snap.microk8s.")
 NAMESPACE = re.compile(r"^'/proc/(\w+)/ns/(pid|net)' -> '(.*)'$", re.MULTILINE)
 REQUEST = Request(probes=(ProbeCommand("engines", f"sh -c {quote(PROCESSES)}", at_once=True),))
 
@@ -54,15 +62,18 @@ class EngineProcess:
 class Engines:
     """+ processes: of this host, not those inside its containers
     + sockets: on which an engine answers
+    + refuses_swap: a kubelet that does not start where swap is on; "": there is none
     """
 
     processes: tuple[EngineProcess, ...]
     sockets: tuple[str, ...]
+    refuses_swap: str = ""
 
     @classmethod
     def read(cls, probes: Probes) -> Engines:
-        processes = tuple(sorted(_processes(probes.output("engines"))))
-        return cls(processes, listening(probes))
+        output = probes.output("engines")
+        processes = tuple(sorted(_processes(output)))
+        return cls(processes, listening(probes), _refuses_swap(output, processes))
 
 
 def _processes(text: str) -> Iterator[EngineProcess]:
@@ -78,6 +89,18 @@ def _processes(text: str) -> Iterator[EngineProcess]:
             unit = units.get(pid, "")
             rootless = unit.startswith(USERS) or elsewhere(pid, "net")
             yield EngineProcess(program, unit, int(pid), rootless)
+
+
+def _refuses_swap(text: str, processes: Iterable[EngineProcess]) -> str:
+    flags = {int(pid): value for pid, value in SWAP_FLAG.findall(text)}
+    in_file = SWAP_SETTING.findall(text)
+    for process in processes:
+        if process.program != "kubelet" or process.unit.startswith(TOLERANT):
+            continue
+        value = flags.get(process.pid, in_file[-1] if in_file else "true")
+        if value != "false":
+            return f"kubelet of {process.unit}" if process.unit else "kubelet"
+    return ""
 
 
 def _unit(cgroup: str) -> str:

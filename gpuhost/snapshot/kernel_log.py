@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpuhost.domain.nvidia.refusals import Refusal, parse_refusals
 from gpuhost.domain.nvidia.xid import CardError, parse
 from gpuhost.snapshot.nvidia import HAS_NVIDIA_SMI
 from gpuhost.snapshot.probes import NotRead, Probes
@@ -21,19 +22,38 @@ function say(key, line) {
     if (substr($0, RSTART, RLENGTH) in count) next
 }
 /Xid \(/ && match($0, /S?Xid \([^)]*\): [0-9]+/) { say(substr($0, RSTART, RLENGTH), $0); next }
-/NVRM: The NVIDIA GPU / { card = $6 }
+# A message of several lines has the moment in its first one only.
+$1 ~ /^[0-9]+-[0-9]+-/ { moment = $1 }
+/NVRM: (The NVIDIA GPU |BAR[0-9] is )/ {
+    card = ""
+    if (match($0, /[0-9a-f]+:[0-9a-f][0-9a-f]:[0-9a-f][0-9a-f][.][0-9a-f]/))
+        card = substr($0, RSTART, RLENGTH)
+}
 /NVRM: fallen off the bus/ {
-    say("bus " card, $1 " NVRM: GPU " card ": has fallen off the bus")
+    say("bus " card, moment " NVRM: GPU " card ": has fallen off the bus")
     next
 }
-/NVRM: .*(has fallen off the bus|RmInitAdapter failed)/ { say(substr($0, length($1) + 2), $0) }
+/NVRM: +(installed in this system (requires|is not)|supported through|BAR[0-9] is )/ {
+    if ($0 ~ /supported through/) card = ""
+    sub(/.*NVRM: +/, "")
+    say("refused " card $1, moment " NVRM: GPU " card ": " $0)
+}
+/ nvidia(_uvm)?: (version magic|disagrees about version|Unknown symbol|Loading of .*is rejected)/ {
+    say("unfit", $0)
+}
+/NVRM: No NVIDIA (devices|graphics adapter) probed/ { say("unclaimed", $0) }
+# Protected memory that survived a warm reboot.
+/NVRM: .*WPR2 already up/ { latched = " (WPR2 already up)" }
+/NVRM: .*(has fallen off the bus|RmInitAdapter failed)/ {
+    say(substr($0, length($1) + 2), $0 latched)
+}
 END { for (i = 0; i < n && i < 100; i++) print count[order[i]] "\t" last[order[i]] }"""
 REQUEST = Request(
     probes=(
         ProbeCommand(
             "kernel_log",
             f"""sh -c 'dmesg --time-format iso | awk "$1"' sh '{CARD_ERRORS}'""",
-            only_if=HAS_NVIDIA_SMI,
+            only_if=f"{HAS_NVIDIA_SMI} || [ -e /proc/driver/nvidia/version ]",
         ),
     )
 )
@@ -41,9 +61,13 @@ REQUEST = Request(
 
 @dataclass(frozen=True)
 class KernelLog:
-    """Errors of cards, in order of their first message; old messages may be gone from the log."""
+    """Errors of cards, in order of their first message; old messages may be gone from the log.
+
+    + refusals: cards that the driver did not take when it was loaded
+    """
 
     card_errors: tuple[CardError, ...]
+    refusals: tuple[Refusal, ...] = ()
 
     @classmethod
     def read(cls, probes: Probes) -> KernelLog:
@@ -51,4 +75,4 @@ class KernelLog:
         # The exit status of this pipe is awk's; dmesg's errors are on stderr.
         if probe.rc != 0 or probe.err.strip():
             raise NotRead(f"the kernel's log: {probe.complaint}")
-        return cls(parse(probe.out))
+        return cls(parse(probe.out), parse_refusals(probe.out))

@@ -18,8 +18,10 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 MODULE_LISTS = re.compile(r"/(?:usr/)?lib/modules/([^/]+)/modules\.dep:([^:]+):")
 # /boot has room for a few.
 MOST_KERNELS = 1000
-# Companions of the driver's module, and modules with a similar name.
-COMPANIONS = ("-uvm", "-modeset", "-drm", "-peermem", "-backlight", "fb")
+# Companions of the driver's module.
+COMPANIONS = ("-uvm", "-modeset", "-drm", "-peermem")
+# Modules with a similar name: of GPUDirect Storage, vGPU's hypervisors, Tegra, the kernel itself.
+OTHERS = ("-fs", "-vgpu-vfio", "-p2p", "-ec", "-pseq", "-backlight", "fb")
 UVM = "-uvm"
 # Where DKMS and NVIDIA's installer put the modules that they build on the host, unsigned by others.
 BUILT_HERE = ("updates/", "extra/", "kernel/drivers/video/nvidia")
@@ -200,12 +202,12 @@ def _stem(path: str) -> str:
 
 def _is_driver(path: str) -> bool:
     name = _stem(path)
-    return name.startswith("nvidia") and not name.endswith(COMPANIONS)
+    return name.startswith("nvidia") and not name.endswith(COMPANIONS + OTHERS)
 
 
 def _is_companion(path: str) -> bool:
     """A module that is built together with the driver's."""
-    return _stem(path).startswith("nvidia") and _stem(path).endswith(COMPANIONS[:4])
+    return _stem(path).startswith("nvidia") and _stem(path).endswith(COMPANIONS)
 
 
 def _by_version(release: str) -> list[tuple[int, int, str]]:

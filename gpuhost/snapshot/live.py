@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files as resources
 from shlex import quote
 
@@ -11,7 +11,7 @@ from gpuhost.domain import host_json
 from gpuhost.runner.contract import APPS
 from gpuhost.snapshot.apps import HAS_APPS
 from gpuhost.snapshot.engine import ENGINE_RUNS
-from gpuhost.snapshot.lenient import mappings, text
+from gpuhost.snapshot.lenient import mappings, text, texts
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
@@ -44,9 +44,14 @@ class Changed:
 
 @dataclass(frozen=True)
 class LiveContainers:
-    """By app, what is not as recorded; an app without a record, of an older gpuhost, is missing."""
+    """By app; one without a record, of an older gpuhost, is missing.
+
+    + changed: what is not as recorded
+    + unrecorded: fields that its containers have, and the record of an older gpuhost does not
+    """
 
     changed: Mapping[str, tuple[Changed, ...]]
+    unrecorded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, probes: Probes) -> LiveContainers:
@@ -56,12 +61,10 @@ class LiveContainers:
             apps = mappings(host_json.parse(output))
         except ValueError as error:
             raise NotRead(f"live_containers: not valid JSON: {error}") from error
+        kept = {text(app.get("name")): app for app in apps if app.get("kept") is True}
         return cls(
-            {
-                text(app.get("name")): _changes(app.get("differences"))
-                for app in apps
-                if app.get("kept") is True
-            }
+            {name: _changes(app.get("differences")) for name, app in kept.items()},
+            {name: texts(app.get("unrecorded")) for name, app in kept.items()},
         )
 
 

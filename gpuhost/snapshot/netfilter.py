@@ -155,7 +155,7 @@ def _addresses(shown: str) -> Iterator[tuple[str, Address, Network]]:
 
 
 def _outside(probes: Probes, addresses: tuple[tuple[str, Address, Network], ...]) -> Outside:
-    interface = _default_interface(probes.file(ROUTES) or "")
+    interface = default_interface(probes.file(ROUTES) or "")
     own = [
         address
         for name, address, _ in addresses
@@ -166,7 +166,7 @@ def _outside(probes: Probes, addresses: tuple[tuple[str, Address, Network], ...]
     return Outside(interface, {f: tuple(a for a in own if a.version == f) for f in families})
 
 
-def _default_interface(routes: str) -> str | None:
+def default_interface(routes: str) -> str | None:
     """The interface of the default route with the lowest metric, of IPv4."""
     rows = [line.split() for line in routes.splitlines()[1:]]
     default = [

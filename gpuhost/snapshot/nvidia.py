@@ -25,7 +25,12 @@ from gpuhost.domain.nvidia.smi import (
 )
 from gpuhost.domain.nvidia.version import DriverVersion
 from gpuhost.domain.nvidia.vgpu import profile
-from gpuhost.snapshot.nvidia_packages import Package, driver_on_disk, read_packages
+from gpuhost.snapshot.nvidia_packages import (
+    Package,
+    driver_versions,
+    module_packages,
+    read_packages,
+)
 from gpuhost.snapshot.nvidia_record import NVIDIA_RECORD, NvidiaRecord
 from gpuhost.snapshot.pci import read_devices
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
@@ -151,8 +156,8 @@ class Nvidia:
 
     @property
     def installed(self) -> bool:
-        """A driver is on disk, loaded or not."""
-        return self.diagnosis.state is not DriverState.ABSENT
+        """A driver is on disk, loaded or not; nvidia-smi may be missing, or outside of PATH."""
+        return self.diagnosis.state is not DriverState.ABSENT or self.module is not None
 
     @property
     def libcuda_fault(self) -> str:
@@ -221,7 +226,19 @@ class Nvidia:
     @property
     def on_disk(self) -> DriverVersion | None:
         """The version of the driver packages; None if the driver does not come from packages."""
-        return driver_on_disk(self.packages)
+        return max(driver_versions(self.packages), default=None)
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether the driver comes from packages: others need one of its libraries, and bring it
+        in another version than the driver of NVIDIA's installer."""
+        versions = driver_versions(self.packages)
+        return self.header.driver in versions if self.header.driver else bool(versions)
+
+    @property
+    def module_packages(self) -> tuple[str, ...]:
+        """The installed packages of its kernel modules."""
+        return module_packages(self.packages)
 
     @cached_property
     def loaded_modules(self) -> frozenset[str]:

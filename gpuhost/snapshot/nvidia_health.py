@@ -42,7 +42,8 @@ HAS_MIG = f"{HAS_NVIDIA_SMI} && ls -d /proc/driver/nvidia/capabilities/gpu*/mig/
 # Every card uses the same number of links on boards with NVSwitch, and on whole SXM boards without
 # (HGX with four cards, DGX-1). Bridges of PCIe cards connect some of them, by some of their links.
 SXM_BOARD = (
-    "case $({ grep -ls -e -SXM /proc/driver/nvidia/gpus/*/information | wc -l; } 2>/dev/null)"
+    "case $({ grep -lsE '[- ]SXM|B[23]00' /proc/driver/nvidia/gpus/*/information | wc -l; }"
+    " 2>/dev/null)"
     " in 4 | 8 | 16) ;; *) false ;; esac"
 )
 HAS_UNIFORM_LINKS = f"{HAS_NVIDIA_SMI} && {{ [ -e /dev/nvidia-nvswitch0 ] || {SXM_BOARD}; }}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
@@ -21,6 +22,11 @@ DRIVER_PACKAGES = (
     "nvidia-smi",
     "nvidia-driver-cuda",
 )
+# Those that bring or build its kernel modules; the others with such names are of storage and RDMA.
+MODULE_PACKAGES = re.compile(
+    r"nvidia-dkms.*|nvidia-.*kernel.*-dkms|nvidia-(?:open-)?kernel-\d.*"
+    r"|linux-(?:modules|objects)-nvidia-(?!fs-).*"
+)
 # The driver's packages, the kernels that it is built for, and dkms, which builds its modules.
 PACKAGES = (
     "*nvidia*",
@@ -32,7 +38,10 @@ PACKAGES = (
 REQUEST = Request(
     probes=(
         ProbeCommand(
-            "nvidia_packages", f"{QUERY} {' '.join(map(quote, PACKAGES))}", absent=Probe(1)
+            "nvidia_packages",
+            f"{QUERY} {' '.join(map(quote, PACKAGES))}",
+            absent=Probe(1),
+            at_once=True,
         ),
     )
 )
@@ -69,11 +78,15 @@ def read_packages(probes: Probes) -> Mapping[str, Package]:
     return packages
 
 
-def driver_on_disk(packages: Mapping[str, Package]) -> DriverVersion | None:
-    """The version of the driver packages; None if the driver does not come from packages."""
-    versions = [
+def driver_versions(packages: Mapping[str, Package]) -> tuple[DriverVersion, ...]:
+    """The versions of the driver packages; none if the driver does not come from packages."""
+    return tuple(
         package.driver
         for package in packages.values()
         if package.name.startswith(DRIVER_PACKAGES) and package.driver
-    ]
-    return max(versions, default=None)
+    )
+
+
+def module_packages(packages: Mapping[str, Package]) -> tuple[str, ...]:
+    """The packages of the driver's kernel modules, ready-made or built here."""
+    return tuple(name for name in packages if MODULE_PACKAGES.fullmatch(name))

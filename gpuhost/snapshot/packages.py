@@ -11,7 +11,7 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 
 # db:Status-Abbrev: "ii" is installed, "hi" is held and installed.
 QUERY = r"dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n'"
-REQUEST = Request(probes=(ProbeCommand("packages", QUERY, arguments="packages"),))
+REQUEST = Request(probes=(ProbeCommand("packages", QUERY, arguments="packages", at_once=True),))
 
 
 def installed_packages(probes: Probes) -> Mapping[str, str]:

@@ -30,9 +30,13 @@ class Probe:
 
 @dataclass(frozen=True)
 class Probes:
-    """All commands of one reading, by name."""
+    """All commands of one reading, by name.
+
+    + unread: why the host could not be read at all
+    """
 
     by_name: Mapping[str, Probe]
+    unread: str = ""
 
     def __contains__(self, name: str) -> bool:
         return name in self.by_name
@@ -45,7 +49,7 @@ class Probes:
         try:
             return self.by_name[name]
         except KeyError:
-            raise NotRead(f"the collector did not run {name}") from None
+            raise NotRead(self.unread or f"the collector did not run {name}") from None
 
     def output(self, name: str, *, allow: tuple[int, ...] = (0,)) -> str:
         """The probe's output, if its exit status is allowed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from gpuhost.domain import host_json
@@ -74,13 +75,19 @@ class EngineProxy:
         probe = probes.by_name.get("docker_info")
         if probe is None or probe.rc != 0:
             return None
-        info = _json_object(probe.out)
-        keys = ("HttpProxy", "HttpsProxy", "NoProxy")
-        if not info.keys() & keys:
-            return None
-        http, https, no_proxy = (str(info.get(key) or "") for key in keys)
-        # Docker masks a login itself, but not in a URL that it cannot parse.
-        return cls(mask_login(http), mask_login(https), no_proxy)
+        return _shown(probe.out)
+
+
+# Two checks need it.
+@lru_cache(maxsize=2)
+def _shown(info_text: str) -> EngineProxy | None:
+    info = _json_object(info_text)
+    keys = ("HttpProxy", "HttpsProxy", "NoProxy")
+    if not info.keys() & keys:
+        return None
+    http, https, no_proxy = (str(info.get(key) or "") for key in keys)
+    # Docker masks a login itself, but not in a URL that it cannot parse.
+    return EngineProxy(mask_login(http), mask_login(https), no_proxy)
 
 
 def taken_from_engine(probes: Probes) -> int | None:

@@ -23,9 +23,12 @@ UEFI = "/sys/firmware/efi/fw_platform_size"
 REQUEST = Request(
     files=(UEFI,),
     probes=(
-        ProbeCommand("secure_boot", f"od -An -v -tu1 {SECURE_BOOT}", absent=Probe(1)),
+        ProbeCommand("secure_boot", f"od -An -v -tu1 {SECURE_BOOT}", absent=Probe(1), at_once=True),
         ProbeCommand(
-            "no_validation", f"od -An -v -tu1 {NO_VALIDATION}", only_if=f"[ -e {NO_VALIDATION} ]"
+            "no_validation",
+            f"od -An -v -tu1 {NO_VALIDATION}",
+            only_if=f"[ -e {NO_VALIDATION} ]",
+            at_once=True,
         ),
         *(
             ProbeCommand(name, f"mokutil --test-key {path}", only_if=f"[ -e {path} ]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpuhost.snapshot.probes import NotRead, Probes
@@ -11,9 +12,17 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 CAP_SYS_ADMIN = 1 << 21
 SWAPS, SWAPPINESS = "/proc/swaps", "/proc/sys/vm/swappiness"
 FSTAB, STATUS = "/etc/fstab", "/proc/self/status"
+NAMES = {"UUID": "/dev/disk/by-uuid/", "PARTUUID": "/dev/disk/by-partuuid/"}
 REQUEST = Request(
     files=(SWAPS, SWAPPINESS, FSTAB, STATUS),
-    probes=(ProbeCommand("swap_types", "blkid -p -o value -s TYPE", arguments="swap_files"),),
+    probes=(
+        ProbeCommand("swap_types", "blkid -p -o value -s TYPE", arguments="swap_files"),
+        ProbeCommand(
+            "disk_names",
+            rf"printf '%s\n' {' '.join(f'{directory}*' for directory in NAMES.values())}",
+            at_once=True,
+        ),
+    ),
 )
 
 
@@ -38,6 +47,7 @@ class Swap:
 
     + formatted: the file at `swap_path` is formatted as swap, active or not
     + permitted: the host may call swapon
+    + lost: areas of fstab on a disk that is not there, for which a boot waits
     """
 
     areas: tuple[SwapArea, ...]
@@ -45,6 +55,7 @@ class Swap:
     swappiness: int | None
     formatted: bool
     permitted: bool
+    lost: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -75,7 +86,24 @@ class Swap:
             swappiness=int(swappiness) if swappiness.isdigit() else None,
             formatted=_is_formatted(probes),
             permitted=_may_swapon(probes.file(STATUS) or ""),
+            lost=tuple(_lost(probes)),
         )
+
+
+def _lost(probes: Probes) -> Iterator[str]:
+    names = probes.get("disk_names").out.splitlines() if "disk_names" in probes else []
+    known = {name.lower() for name in names if not name.endswith("*")}
+    for words in _fstab_lines(probes.file(FSTAB) or ""):
+        options = set(",".join(words[3:4]).split(","))
+        if words[2] != "swap" or options & {"noauto", "nofail"}:
+            continue
+        kind, equals, id = words[0].partition("=")
+        path = f"{NAMES.get(kind, '')}{id}".replace('"', "") if equals else words[0]
+        # udev names the disks of each kind in a directory of its own.
+        directory = next((each for each in NAMES.values() if path.startswith(each)), None)
+        listed = any(name.startswith(directory) for name in known) if directory else False
+        if listed and path.lower() not in known:
+            yield words[0]
 
 
 def _is_formatted(probes: Probes) -> bool:

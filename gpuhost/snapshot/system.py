@@ -22,7 +22,6 @@ TIME_SERVICES = (
 # The kernel's largest error in microseconds (NTP_PHASE_LIMIT): the clock is not synchronised.
 # timedatectl uses the same number.
 UNSYNCHRONISED = 16_000_000
-REBOOT_REQUIRED = "/run/reboot-required"
 OS_RELEASE, HOSTS = "/etc/os-release", "/etc/hosts"
 FIRST_PROCESS, CONTAINER = "/proc/1/comm", "/run/systemd/container"
 PROXMOX_PACKAGES = ("proxmox-ve", "pve-manager")
@@ -30,8 +29,9 @@ TEGRA = "/etc/nv_tegra_release"
 # NVIDIA's own systems: Ubuntu with their kernel and drivers. The file has a serial number too.
 DGX = "/etc/dgx-release"
 DGX_LINES = "^DGX_(PRETTY_NAME|SWBUILD_VERSION|OTA_VERSION)="
+# A virtual machine without ACPI, as qemu and Firecracker make them, has a device tree too.
+VIRTUAL = ("linux,dummy-virt",)
 BOARD_MODEL, BOARD_COMPATIBLE = "/proc/device-tree/model", "/proc/device-tree/compatible"
-REBOOT_PACKAGES = f"{REBOOT_REQUIRED}.pkgs"
 # adjtimex(2), by its number: the kernel's own value, in microseconds. timedatectl would start a
 # service to get it; python3 costs four times as much as perl, which is essential on Debian.
 CLOCK_ERROR = """$number = {x86_64 => 159, aarch64 => 171}->{$ARGV[0]} or exit 1;
@@ -41,11 +41,10 @@ print unpack("x24 q", $timex), "\\n\""""
 REQUEST = Request(
     files=(
         *(OS_RELEASE, HOSTS, FIRST_PROCESS, CONTAINER, TEGRA),
-        *(BOARD_MODEL, BOARD_COMPATIBLE, REBOOT_REQUIRED, REBOOT_PACKAGES),
+        *(BOARD_MODEL, BOARD_COMPATIBLE),
     ),
     packages=("python3", *PROXMOX_PACKAGES),
     units=TIME_SERVICES,
-    plain=(REBOOT_REQUIRED,),
     probes=(
         ProbeCommand("identity", "id -u", at_once=True),
         ProbeCommand("sudo_user", "printenv SUDO_USER", at_once=True, absent=Probe(1)),
@@ -182,26 +181,14 @@ class Hostname:
         return cls(words[0] if words else "", probes.file(HOSTS) or "")
 
 
-@dataclass(frozen=True)
-class Reboot:
-    """The packages that need a reboot, from the mark of Ubuntu and unattended-upgrades."""
-
-    packages: tuple[str, ...]
-
-    @classmethod
-    def read(cls, probes: Probes) -> Reboot:
-        listed = probes.file(REBOOT_PACKAGES) or ""
-        return cls(tuple(sorted({line.strip() for line in listed.splitlines() if line.strip()})))
-
-
 def _board(probes: Probes) -> str:
-    """Only single-board computers have a device tree."""
+    """Of machines, only single-board computers have a device tree."""
     model = (probes.file(BOARD_MODEL) or "").replace("\0", " ").strip()
     compatible = probes.file(BOARD_COMPATIBLE) or ""
     tegra = probes.file(TEGRA) is not None or "tegra" in compatible
     if tegra:
         return f"NVIDIA Jetson ({model})" if model else "NVIDIA Jetson"
-    return model
+    return "" if model in VIRTUAL else model
 
 
 def _seconds(text: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -36,6 +36,13 @@ REQUEST = Request(
             "masked_units",
             "find /etc/systemd/system /run/systemd/system -maxdepth 1 -name '*.*' "
             "'(' -lname /dev/null -o -type f -empty ')' -printf '%f\\n'",
+            at_once=True,
+        ),
+        # What `systemctl enable --root=/` and `add-wants` write: systemd shows it after a reload.
+        ProbeCommand(
+            "wanted_units",
+            "find /etc/systemd/system -mindepth 2 -maxdepth 2 "
+            "'(' -path '*.wants/*' -o -path '*.requires/*' ')' -printf '%f\\n'",
             at_once=True,
         ),
     ),
@@ -71,8 +78,9 @@ class Unit:
 
 
 def read_units(probes: Probes) -> Mapping[str, Unit]:
-    """The declared units, as systemd shows them."""
-    return _units(probes.output("units"))
+    """The declared units, as systemd shows them, and as the next boot finds their links."""
+    links = probes.get("wanted_units").out if "wanted_units" in probes else ""
+    return _units(probes.output("units"), links)
 
 
 def read_unit(probes: Probes, name: str) -> Unit:
@@ -81,8 +89,8 @@ def read_unit(probes: Probes, name: str) -> Unit:
 
 
 @lru_cache(maxsize=4)
-def _units(output: str) -> Mapping[str, Unit]:
-    units = {}
+def _units(output: str, links: str) -> Mapping[str, Unit]:
+    units, wanted = {}, frozenset(links.splitlines())
     for block in output.split("\n\n"):
         pairs = [line.partition("=")[::2] for line in block.splitlines()]
         values = dict(pairs)
@@ -91,7 +99,7 @@ def _units(output: str) -> Mapping[str, Unit]:
                 name=values["Id"],
                 loaded=values.get("LoadState") == "loaded",
                 active=values.get("ActiveState") == "active",
-                enabled=_starts_at_boot(values),
+                enabled=_starts_at_boot(values, wanted),
                 started=_epoch(values.get("ActiveEnterTimestamp", "")),
                 began=_epoch(values.get("InactiveExitTimestamp", "")),
                 masked=values.get("LoadState") == "masked",
@@ -105,12 +113,16 @@ def _units(output: str) -> Mapping[str, Unit]:
     return MappingProxyType(units)
 
 
-def _starts_at_boot(values: Mapping[str, str]) -> bool:
-    """A static unit cannot be enabled: it starts if another one wants it."""
-    state = values.get("UnitFileState")
-    if state == "static":
-        return bool(values.get("WantedBy") or values.get("RequiredBy"))
-    return state in ("enabled", "alias", "generated")
+def _starts_at_boot(values: Mapping[str, str], wanted: Collection[str]) -> bool:
+    """A static unit cannot be enabled: it starts if another one wants it. systemd keeps what it
+    found when it loaded a unit: a link that was made since counts too.
+    """
+    state = values.get("UnitFileState", "")
+    if state in ("enabled", "alias", "generated"):
+        return True
+    if state == "static" and (values.get("WantedBy") or values.get("RequiredBy")):
+        return True
+    return state in ("static", "disabled") and values["Id"] in wanted
 
 
 def _epoch(timestamp: str) -> int | None:

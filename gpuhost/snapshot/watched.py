@@ -11,6 +11,7 @@ from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 ABSENT = ("No such file or directory", "Not a directory")
+LINK = "link "
 LINE = re.compile(r"\\?([0-9a-f]{64}) [ *](/.+)")
 # Members of these are root, or can become it.
 GROUPS = "root|sudo|wheel|admin|docker|lxd|libvirt|disk|shadow"
@@ -45,8 +46,9 @@ SMALL_FILES = "-maxdepth 0 -type f -size -4096k -exec sha256sum -- {} +"
 # Without IFS a pattern is expanded, but not split into words.
 HASH = (
     f"IFS=; find -L $@ {SMALL_FILES}; IFS='\n'; set -f; "
-    f"set -- $(set +f; find {' '.join(UNITS)} -maxdepth 0 {OWN_UNITS}; "
-    f"awk -F: {quote(LOGIN_KEYS)} /proc/mounts /etc/group /etc/passwd); "
+    f"set -- $(set +f; find {' '.join(UNITS)} -maxdepth 0 {OWN_UNITS}); "
+    'for unit; do [ ! -h "$unit" ] || printf "link %s\\n" "$unit"; done; '
+    f'set -- "$@" $(awk -F: {quote(LOGIN_KEYS)} /proc/mounts /etc/group /etc/passwd); '
     f'[ $# = 0 ] || find -L "$@" {SMALL_FILES}'
 )
 REQUEST = Request(
@@ -65,12 +67,14 @@ REQUEST = Request(
 @dataclass(frozen=True)
 class Watched:
     """+ files: path -> sha256; of those that exist
+    + links: units among them that are links
     + accounts: names with the user id 0; groups: group -> its members
     """
 
     files: Mapping[str, str]
     accounts: tuple[str, ...]
     groups: Mapping[str, tuple[str, ...]]
+    links: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, probes: Probes) -> Watched:
@@ -86,4 +90,5 @@ class Watched:
             {match[2]: match[1] for match in found if match},
             tuple(sorted(probes.output("root_accounts").split())),
             {name: tuple(sorted(filter(None, members.split(",")))) for name, _, members in rows},
+            frozenset(line[len(LINK) :] for line in out.splitlines() if line.startswith(LINK)),
         )

@@ -15,6 +15,7 @@ def apply(settings: Settings) -> None:
         mirror=settings.docker_mirror,
         key_fingerprint=settings.docker_key_fingerprint,
         key_file=settings.docker_key_file,
+        address_pools=settings.docker_address_pools,
         restart=settings.docker_restart,
         adopt=settings.adopt,
         lock_timeout_s=settings.apt_lock_timeout_s,

@@ -1,4 +1,5 @@
-"""No package is removed that gpuhost has not named, and a source that nothing needs may fail.
+"""No package is removed that gpuhost has not named, a source that nothing needs may fail, and a run
+reads unchanged package lists once.
 
 The real commands, with a stand-in of apt.
 """
@@ -6,6 +7,7 @@ The real commands, with a stand-in of apt.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from pyinfra.api import StringCommand
 
 from gpuhost.domain.nvidia.held_packages import OF_DRIVERS
+from gpuhost.remote import apt
 from gpuhost.remote.apt import apt_install, apt_remove, apt_update
 
 # As apt 3.0.3 does: `Remv NAME [VERSION]` in a simulation, and exit status 100 with --no-remove.
@@ -30,6 +33,19 @@ esac
 echo "$*" >>"$CALLED"
 exit "${STATUS:-0}"
 """
+
+
+# What an update looks at, of the machine that runs the tests.
+PATHS = ("/etc/apt", "/var/lib/apt/lists", "/run/gpuhost-apt-lists")
+
+
+def on_own_paths(directory: Path, text: str) -> str:
+    for path in PATHS:
+        assert path in text
+        own = directory / path.removeprefix("/")
+        text = re.sub(rf"(?<=[ =]){path}(?=[ \n])", str(own), text)
+        (own.parent if path.startswith("/run/") else own).mkdir(parents=True, exist_ok=True)
+    return text
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,7 @@ def outcome(
         "STATUS": str(status),
         "SAYS": says,
     }
-    stdin = str(command.connector_arguments["_stdin"])
+    stdin = on_own_paths(directory, str(command.connector_arguments["_stdin"]))
     done = subprocess.run(
         ["sh", "-c", str(command)], input=stdin, env=environment, capture_output=True, text=True
     )
@@ -136,3 +152,50 @@ def test_any_other_failure_of_an_update_does(tmp_path: Path, says: str) -> None:
 def test_an_update_that_succeeds_prints_nothing(tmp_path: Path) -> None:
     made = outcome(tmp_path, UPDATE, "", says="Hit:1 http://near.example.invalid/debian trixie")
     assert (made.status, made.stdout, made.stderr) == (0, "", "")
+
+
+def updates(directory: Path) -> int:
+    """How often apt has read the lists."""
+    called = directory / "called"
+    return called.read_text().count(" update") if called.exists() else 0
+
+
+def test_a_run_reads_unchanged_lists_once(tmp_path: Path) -> None:
+    for _ in range(3):
+        assert outcome(tmp_path, UPDATE, "").status == 0
+    assert updates(tmp_path) == 1
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+@pytest.mark.parametrize(
+    "changed",
+    ["etc/apt/sources.list", "etc/apt/keyrings/new.asc", "var/lib/apt/lists/of_another_update"],
+)
+def test_it_reads_them_again_after_a_change(tmp_path: Path, changed: str, hours: int) -> None:
+    """+ hours: by which the host's clock was put forward in between"""
+    file = tmp_path / changed
+    file.parent.mkdir(parents=True)
+    file.write_text("before")
+    outcome(tmp_path, UPDATE, "")
+    file.write_text("now")
+    then = file.stat().st_mtime + hours * 3600
+    os.utime(file, (then, then))
+    outcome(tmp_path, UPDATE, "")
+    assert updates(tmp_path) == 2
+
+
+def test_the_next_run_reads_them_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome(tmp_path, UPDATE, "")
+    monkeypatch.setattr(apt, "RUN", "another")
+    outcome(tmp_path, apt_update(), "")
+    assert updates(tmp_path) == 2
+
+
+@pytest.mark.parametrize(("status", "ends"), [(100, 0), (1, 1)])
+def test_lists_that_were_not_read_completely_are_read_again(
+    tmp_path: Path, status: int, ends: int
+) -> None:
+    says = DEAD if ends == 0 else LOCK
+    assert outcome(tmp_path, UPDATE, "", status=status, says=says).status == ends
+    assert outcome(tmp_path, UPDATE, "").status == 0
+    assert updates(tmp_path) == 2

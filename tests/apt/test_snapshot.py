@@ -137,7 +137,7 @@ def test_every_check_has_a_result(
             {"apt_sources": {"rc": rc, "out": listing}, "apt_releases": {"out": releases}},
         )
     )
-    assert len(run_checks(snapshot, settings, ["apt"])) == 6
+    assert len(run_checks(snapshot, settings, ["apt"])) == 7
 
 
 RECORDED = [p.stem for p in sorted(HOSTS.glob("*.yaml")) if "apt_sources" in probes(p.stem)]

@@ -131,6 +131,9 @@ def packed(probes: dict[str, Any]) -> str:
         for name, probe in probes.items():
             rc = "124" if probe["rc"] is None else str(probe["rc"])
             for suffix, text in (("rc", rc), ("out", probe["out"]), ("err", probe["err"])):
+                # As the collector does.
+                if not text and suffix != "rc":
+                    continue
                 content = text.encode()
                 member = tarfile.TarInfo(f"./{name}.{suffix}")
                 member.size = len(content)

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from gpuhost.checks.finding import Finding, Status
-from gpuhost.cli.common import hosts
+from gpuhost.cli.common import progress
 from gpuhost.drift.since import Change, Changes
 from gpuhost.fleet.host_pool import HostError
 from gpuhost.fleet.host_status import HostStatus
@@ -64,11 +64,7 @@ def test_control_characters_in_the_id_of_a_finding_are_removed() -> None:
 def test_control_characters_in_the_progress_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     terminal = Console(file=stream, width=120, force_terminal=True)
-    monkeypatch.setattr(hosts, "_on_terminal", lambda: {"console": terminal})
-
-    class Named:
-        name = "[/x]\x1b[2J"
-
-    with hosts._progress([Named()]):  # type: ignore[list-item]
+    monkeypatch.setattr(progress, "Console", lambda **_: terminal)
+    with progress.progress(["[/x]\x1b[2J"]):
         pass
     assert "waiting for [/x]?[2J" in stream.getvalue()

@@ -104,13 +104,17 @@ def ended(
 
 
 def test_a_silent_connection_is_closed(ended: dict[str, list[Any]]) -> None:
-    closed = ["NoAnswer", "no answer for 3 s: the connection is closed"]
+    closed = ["NoAnswer", "the host did not answer for 3 s: the connection is closed"]
     assert ended["silent"] == ended["silent with a limit"] == closed
 
 
 def test_a_late_command(ended: dict[str, list[Any]]) -> None:
     assert ended["late for pyinfra"][0] == "TimeoutError"
-    assert ended["late"] == ended["no exit status"] == ["NoAnswer", "no answer within 2 s"]
+    assert (
+        ended["late"]
+        == ended["no exit status"]
+        == ["NoAnswer", "the host did not answer within 2 s"]
+    )
     assert ended["ended there"] == [False, 0, "", ""]
 
 

@@ -96,3 +96,16 @@ def test_only_the_verb_that_is_called_is_imported() -> None:
     modules = set(done.stderr.split())
     assert {verb for verb in VERBS if f"gpuhost.cli.{verb}" in modules} == {"check"}
     assert "pyinfra_cli.cli" not in modules
+
+
+@pytest.mark.parametrize("verb", ["check", "drift", "status"])
+def test_hosts_do_not_wait_for_slow_libraries(verb: str) -> None:
+    """What shows the results, and what a library imports and never needs."""
+    program = (
+        f"import sys\nimport gpuhost.cli\nimport gpuhost.cli.{verb}\n"
+        "print(*sys.modules)\nfrom unittest.mock import Mock\nassert Mock().anything\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert not {"rich", "asyncio", "unittest.mock", "invoke"} & set(done.stdout.split())

@@ -35,7 +35,7 @@ def fleet(at_once: int) -> Fleet:
 @pytest.fixture
 def cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_cores", lambda: 3)
-    monkeypatch.setattr(worker, "BLOCKED_SECONDS", 2)
+    monkeypatch.setattr(worker, "JUDGING_CPU_SECONDS", 2)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_reply_that_ends_a_process_costs_one_host(
         return name
 
     if what == "waiting":
-        monkeypatch.setattr(worker, "STUCK_SECONDS", 2)
+        monkeypatch.setattr(worker, "JUDGING_SECONDS", 2)
     bad = errors(read(work))
     assert set(bad) == {"gpu1", "gpu8"}
     assert {one.reason for one in bad.values()} == {FATAL[what]}
@@ -162,7 +162,7 @@ def test_a_busy_machine_is_no_error(
         time.sleep(2 if name == "gpu1" else 0)
         return name
 
-    monkeypatch.setattr(worker, "BLOCKED_SECONDS", 1)
+    monkeypatch.setattr(worker, "JUDGING_CPU_SECONDS", 1)
     assert errors(read(work)) == {}
 
 
@@ -197,7 +197,7 @@ def test_the_command_does_not_wait_for_a_host_for_ever(
         gevent.sleep(600 if name == "gpu4" else 0)
         return name
 
-    monkeypatch.setattr(worker, "STUCK_SECONDS", 10)
+    monkeypatch.setattr(worker, "JUDGING_SECONDS", 10)
     monkeypatch.setattr(workers, "GRACE_SECONDS", 0)
     bad = errors(read(work, seconds=1, deadline=60))
     assert {name: one.reason for name, one in bad.items()} == {"gpu4": "no result within 11 s"}
@@ -301,7 +301,7 @@ import gevent
 from types import SimpleNamespace as Of
 from gpuhost.fleet import worker, workers
 from gpuhost.fleet.inventory import Fleet
-worker.BLOCKED_SECONDS = 2
+worker.JUDGING_CPU_SECONDS = 2
 
 def instead(fleet, host, seconds, evaluate, begin):
     os.write(2, f"{os.getpid()}\\n".encode())

@@ -83,7 +83,7 @@ def test_a_notifier_that_does_not_start_does_not_affect_the_rest(
         raise OSError(12, "Cannot allocate memory: json://token@example.com")
 
     made = replace(outputs(tmp_path), notify=("json://token@example.com",))
-    monkeypatch.setattr("gpuhost.cli.common.drift_outputs.send", trouble)
+    monkeypatch.setattr("gpuhost.outputs.notify.send", trouble)
     assert made.deliver(report(GOOD), 1, {"gpu1"}).written
     assert made.deliver(report(DRIFTING, at=AT + 1), 1, {"gpu1"}).written
     assert capsys.readouterr().err == "gpuhost: the notification failed: OSError\n"
@@ -101,7 +101,7 @@ class Sent:
             time.sleep(seconds)
             return []
 
-        monkeypatch.setattr("gpuhost.cli.common.drift_outputs.send", send)
+        monkeypatch.setattr("gpuhost.outputs.notify.send", send)
 
 
 @pytest.mark.parametrize("first", [1, 2])

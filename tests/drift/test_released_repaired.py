@@ -11,7 +11,7 @@ from gpuhost.checks.deployed import repaired_by_a_release
 from gpuhost.release.resolved_app import ResolvedApp
 from gpuhost.release.secrets import GivenSecrets, SecretValue
 from gpuhost.release.source import ResolvedSource
-from gpuhost.rollout.draft import Draft, draft_release
+from gpuhost.rollout.draft import Draft, Refused, draft_release
 from tests.drift.released import Case, case
 
 GIVEN = GivenSecrets({"TOKEN": SecretValue("a-long-secret")})
@@ -83,9 +83,32 @@ def test_what_a_release_repairs_is_a_change(id: str, tmp_path: Path) -> None:
         {"apps 0 details listens": [80, 443, 8443]},
         # A release cannot create this certificate.
         {"apps 0 details certificate there": False, "apps 0 details site certificate": "files"},
-        {"engine_started": 1795399990, "containers 1 state": "exited"},
         {"probes": {"docker_inspect": {"rc": None}}},
     ],
 )
 def test_what_it_does_not_repair_is_no_change(edit: dict[str, Any], tmp_path: Path) -> None:
     assert draft(given({"edit": edit}), tmp_path).is_unchanged
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        # Also just after the engine's start, when the check of the containers waits.
+        ({"engine_started": 1795399990, "containers 1 state": "exited"}, "tts-worker-1 is exited"),
+        ({"containers 0 state": "restarting"}, "tts-web-1 is restarting"),
+        ({"apps 0 details kept": False,
+          **{f"containers {n} state": "exited" for n in range(3)}}, "none of its containers runs"),
+    ],
+)  # fmt: skip
+def test_what_does_not_run_is_released_again(
+    edit: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    found = draft(given({"edit": edit}), tmp_path)
+    assert (found.is_unchanged, says in found.sentence) == (False, True)
+
+
+def test_with_the_engine_stopped_the_same_release_is_refused(tmp_path: Path) -> None:
+    of_the_engine = ("docker_info", "docker_containers", "docker_inspect", "docker_images")
+    edit = {"probes": dict.fromkeys(of_the_engine)}
+    with pytest.raises(Refused, match=r"app\.engine: docker\.service is not running"):
+        draft(given({"edit": edit}), tmp_path)

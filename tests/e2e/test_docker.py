@@ -145,6 +145,33 @@ def test_an_engine_that_does_not_answer_is_restarted(host: LabHost) -> None:
         host.run("kill -CONT $(pidof dockerd); timeout 30 docker rm -f service")
 
 
+OWN_UNIT = "/etc/systemd/system/docker.service"
+NOT_AT_BOOT = {
+    "disabled": "systemctl disable docker.service",
+    "no [Install]": "systemctl disable docker.service; "
+    f"sed '/^.Install/,$d' /lib/systemd/system/docker.service >{OWN_UNIT}; systemctl daemon-reload",
+}
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("change", NOT_AT_BOOT)
+def test_an_engine_that_runs_is_started_at_boot_again(host: LabHost, change: str) -> None:
+    """One run repairs it, and systemd does not read its units again."""
+    host.run(NOT_AT_BOOT[change])
+    try:
+        assert docker(host) == {"docker.engine": "fail"}
+        run = provision(host)
+        assert run.status == 0, run.stderr
+        assert docker(host) == {}
+        assert provision(host).changed == {}
+        host.run("systemctl daemon-reload")
+        wants = host.run("systemctl show -P Wants multi-user.target").stdout
+        assert "docker.service" in wants.split()
+        assert docker(host) == {}
+    finally:
+        host.run(f"rm -f {OWN_UNIT}; systemctl daemon-reload; systemctl enable docker.service")
+
+
 @pytest.mark.matrix
 def test_what_containers_publish_without_the_userland_proxy_is_not_the_api(host: LabHost) -> None:
     kept = host.run(f"cat {DAEMON_JSON}").stdout

@@ -1,4 +1,6 @@
-"""The controller is killed during a run: SSH still works, and the next run completes the deploy."""
+"""The controller is killed during a run, or the host no longer answers: SSH works afterwards, and
+the next run completes the deploy.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +62,36 @@ def test_the_next_run_converges(lab: Lab, number: int, operation: str, seconds: 
     assert check(host, **SETTINGS).failing == set()
     assert deploy(host, **SETTINGS).changed == {}
     assert host.ssh("id -un").stdout == "root\n"
+
+
+# A connection is closed after a minute without an answer; the rest is for a slow machine.
+ENDED_SECONDS = 240
+SSHD = "$(pgrep '^sshd')"
+
+
+@pytest.mark.matrix
+def test_a_host_that_no_longer_answers_ends_the_run_with_words(lab: Lab) -> None:
+    """sshd and its sessions are stopped in the middle of a command."""
+    (host,) = lab.boot(HostSpec("frozen-trixie", "trixie"))
+    process = start("deploys/gpu_host.py", host, **SETTINGS)
+    try:
+        _read_until(process, "Starting operation: Container engine")
+        host.run(f"kill -STOP {SSHD}")
+        _, err = process.communicate(timeout=ENDED_SECONDS)
+    finally:
+        process.kill()
+        process.communicate()
+        host.run(f"kill -CONT {SSHD}")
+    assert process.returncode == 1
+    assert "Traceback" not in err
+    assert f"[{host.name}]" in err
+    assert "the host did not answer for 45 s: the connection is closed" in err
+    assert "the host cannot be read any more: run the deploy again when it can" in err
+    assert "internal error" not in err
+    run = deploy(host, **SETTINGS)
+    assert run.status == 0, run.stderr
+    assert check(host, **SETTINGS).failing == set()
+    assert deploy(host, **SETTINGS).changed == {}
 
 
 def _run_until(host: LabHost, operation: str, seconds: float) -> None:

@@ -54,7 +54,7 @@ def test_version_of_the_kernel_module(path: Path) -> None:
 
 def test_number_of_recordings_and_one_for_each_state() -> None:
     states = {recorded(path)[1]["state"] for path in OUTPUTS}
-    assert len(OUTPUTS) == 61
+    assert len(OUTPUTS) == 66
     assert len(MODULES) == 8
     assert states == {state.name for state in DriverState}
     assert set(SENTENCES) == set(DriverState)

@@ -90,7 +90,7 @@ def test_no_output_raises_anything_but_not_read(
 ) -> None:
     whole = probes("nvidia-installed", {NVIDIA_RECORD: record})
     findings = run_checks(Snapshot(Probes({**whole.by_name, **changed})), settings, ["nvidia"])
-    assert len(findings) == 20
+    assert len(findings) == 21
     assert all(finding.actual for finding in findings)
 
 
@@ -98,7 +98,7 @@ def test_no_output_raises_anything_but_not_read(
 def test_a_probe_that_did_not_run_is_unknown_or_irrelevant(missing: str) -> None:
     whole = probes("nvidia-installed", changed={missing: None})
     findings = run_checks(Snapshot(whole), Settings(), ["nvidia"])
-    assert len(findings) == 20
+    assert len(findings) == 21
     assert not [
         f.actual for f in findings if f.status.value == "unknown" and "did not" not in f.actual
     ]

@@ -11,7 +11,7 @@ import pytest
 from gpuhost.operations import app_rollback
 from gpuhost.operations.app_operation import Action, NoChange
 from gpuhost.operations.app_rollback import from_and_to
-from gpuhost.rollout.draft import Refused
+from gpuhost.rollout.draft import StartRefused
 from gpuhost.runner.contract import Operation, Result
 from gpuhost.settings import Settings
 from gpuhost.snapshot.app_state import ReleaseState
@@ -102,5 +102,12 @@ def test_a_release_that_did_not_start_again_is_the_target(
     ],
 )
 def test_every_reason_to_refuse(apps: Apps, requested: str | None, says: str) -> None:
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(StartRefused, match=says):
         from_and_to(apps, "tts", requested)
+
+
+def test_the_order_of_releases_is_the_hosts_not_that_of_their_ids() -> None:
+    """The clock was ahead when the first one was made."""
+    releases = [_release("2026-3"), _release("2020-2"), _release("2030-1")]
+    _, chosen = from_and_to(_apps(*releases), "tts", None)
+    assert chosen.id == "2020-2"

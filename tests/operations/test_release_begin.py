@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from dataclasses import dataclass
@@ -117,6 +118,53 @@ def test_a_release_that_starts_first_wins(machine: Machine) -> None:
     done = machine.begin()
     assert (done.returncode, done.stdout) == (75, "{}\n")
     assert list((machine.home / "releases").iterdir()) == []
+
+
+def refused_start(machine: Machine, after: str, text: str = "activating\n") -> None:
+    (machine.root / after).write_text(text)
+    (machine.root / "refuse").write_text("already loaded\n")
+
+
+def test_the_directory_of_a_release_that_runs_is_kept(machine: Machine) -> None:
+    """The same was sent twice, or the start was reported as failed and was not."""
+    refused_start(machine, "active after")
+    (machine.root / "description").write_text(f"gpuhost: release {ID} by ann@desk\n")
+    assert machine.begin().returncode == 0
+    assert (machine.home / "releases" / ID / "plan.json").exists()
+
+
+def test_the_directory_is_kept_if_systemd_does_not_say_whether_it_runs(machine: Machine) -> None:
+    refused_start(machine, "silent after")
+    assert machine.begin().returncode == 124
+    assert (machine.home / "releases" / ID / "plan.json").exists()
+
+
+def test_nothing_is_sent_to_a_systemd_that_does_not_answer(machine: Machine) -> None:
+    (machine.root / "silent").touch()
+    done = machine.begin()
+    assert (done.returncode, "does not answer" in done.stderr) == (1, True)
+    assert machine.tree() == {"releases"}
+
+
+def test_a_rollback_that_could_not_start_removes_nothing(machine: Machine) -> None:
+    assert machine.begin().returncode == 0
+    refused_start(machine, "active after")
+    assert machine.begin(sent=Bundle(b"", ""), lines=[]).returncode == 75
+    assert (machine.home / "releases" / ID / "plan.json").exists()
+
+
+def test_a_second_delivery_is_refused_and_leaves_the_first_alone(machine: Machine) -> None:
+    first = machine.home / "releases" / f".{ID}.new"
+    first.mkdir(parents=True)
+    directory = os.open(first.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        assert machine.begin().returncode == 75
+        assert first.is_dir()
+    finally:
+        os.close(directory)
+    assert machine.begin().returncode == 0
+    assert not first.exists()
 
 
 def test_an_existing_directory_is_not_overwritten(machine: Machine) -> None:

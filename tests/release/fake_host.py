@@ -23,7 +23,12 @@ from pathlib import Path
 SYSTEMCTL = """#!/bin/sh
 echo "systemctl $*" >>"$PLAYED/calls"
 case $1 in
-    show) cat "$PLAYED/active" 2>/dev/null || echo inactive;;
+    show)
+        [ ! -e "$PLAYED/silent" ] || exit 124
+        case $* in
+            *Description*) cat "$PLAYED/description" 2>/dev/null;;
+            *) cat "$PLAYED/active" 2>/dev/null || echo inactive;;
+        esac;;
     is-enabled) [ -e "$PLAYED/enabled" ];;
     enable) touch "$PLAYED/enabled";;
 esac
@@ -31,6 +36,7 @@ esac
 SYSTEMD_RUN = """#!/bin/sh
 printf '%s\\n' "$@" >"$PLAYED/started"
 [ ! -e "$PLAYED/active after" ] || mv "$PLAYED/active after" "$PLAYED/active"
+[ ! -e "$PLAYED/silent after" ] || mv "$PLAYED/silent after" "$PLAYED/silent"
 [ ! -e "$PLAYED/refuse" ] || { cat "$PLAYED/refuse" >&2; exit 1; }
 """
 

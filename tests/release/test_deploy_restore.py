@@ -10,7 +10,7 @@ import pytest
 
 from gpuhost.operations.app_operation import known_app
 from gpuhost.operations.app_restore import require_restorable
-from gpuhost.rollout.draft import Refused
+from gpuhost.rollout.draft import StartRefused
 from gpuhost.snapshot import Probe, Probes
 from gpuhost.snapshot.apps import Apps
 from tests.cli.conftest import sshd as sshd
@@ -134,7 +134,7 @@ ATTEMPT = {"kind": "release", "id": "20260104-000000-cccccccc", "by": "ada@desk"
     ],
 )
 def test_reasons_to_refuse(app: dict[str, Any], backup: str, says: str) -> None:
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(StartRefused) as raised:
         require_restorable(known_app(apps(app), "tts"), backup)
     assert says in "\n".join(raised.value.lines)
 
@@ -143,7 +143,7 @@ def refusal(app: dict[str, Any], backup: str) -> tuple[str, ...]:
     """The reasons why the backup cannot be restored; (): none."""
     try:
         require_restorable(known_app(apps(app), "tts"), backup)
-    except Refused as refused:
+    except StartRefused as refused:
         return refused.lines
     return ()
 

@@ -16,7 +16,7 @@ from gpuhost.release.resolved_app import ResolvedApp
 from gpuhost.release.secrets import GivenSecrets, SecretValue
 from gpuhost.release.source import ResolvedSource
 from gpuhost.rollout.bundle import Bundle
-from gpuhost.rollout.draft import Draft, Refused, draft_release, release_id
+from gpuhost.rollout.draft import Draft, StartRefused, draft_release, release_id
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from tests.recorded import snapshot_of
@@ -97,6 +97,7 @@ def test_another_input_is_a_change(tmp_path: Path, changed: dict[str, str]) -> N
         {"given": None},
         {"current": None},
         {"attempt": {"kind": "release", "id": "x", "by": "me@here", "started": 1}},
+        {"restoring": {"backup": "20260101-000000-schedule", "step": "undoing"}},
     ],
 )
 def test_without_a_good_release_it_is_a_change(tmp_path: Path, host: dict[str, Any]) -> None:
@@ -112,7 +113,7 @@ x-gpuhost:
   verify: {steps: [{health: {url: "http://127.0.0.1:3000"}}]}
 services: {web: {image: "web:1", ports: ["3000:"], volumes: ["./n:/n"]}}
 """
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(StartRefused) as caught:
         draft_release(_resolved_app(tmp_path, text=text), _snapshot(), DECLARED)
     expected = "services.web.ports: '3000:' is not a port mapping; write it like 3000:3000"
     assert caught.value.lines[0] == f"{tmp_path}/tts.yaml: {expected}"
@@ -152,7 +153,7 @@ def test_every_reason_is_named(tmp_path: Path) -> None:
     )  # fmt: skip
     attempt = {"kind": "release", "id": "x", "by": "ann@desk", "started": 1}
     host = _released(draft_release(_resolved_app(tmp_path), _snapshot(), DECLARED), attempt=attempt)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(StartRefused) as caught:
         draft_release(resolved, _snapshot(host, is_running=True), DECLARED)
     reasons = "\n".join(caught.value.lines)
     for part in (
@@ -169,7 +170,7 @@ def test_every_reason_is_named(tmp_path: Path) -> None:
 def test_missing_secrets_are_a_line_each(tmp_path: Path) -> None:
     missing = tuple(f"secret {name} (environment variable {name}): not set" for name in "ABC")
     resolved = ResolvedApp(_resolved_app(tmp_path).app, GivenSecrets(), None, missing, missing)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(StartRefused) as caught:
         draft_release(resolved, _snapshot(), DECLARED)
     lines = [line for line in caught.value.lines if line.startswith("app.secrets: ")]
     assert lines[:2] == [f"app.secrets: {line}" for line in missing[:2]]
@@ -178,7 +179,7 @@ def test_missing_secrets_are_a_line_each(tmp_path: Path) -> None:
 
 def test_an_unreadable_host_is_refused(tmp_path: Path) -> None:
     broken = snapshot_of({"host": "debian13-docker", "probes": {"apps": {"out": "no JSON"}}})
-    with pytest.raises(Refused, match="not valid JSON"):
+    with pytest.raises(StartRefused, match="not valid JSON"):
         draft_release(_resolved_app(tmp_path), broken, DECLARED)
 
 

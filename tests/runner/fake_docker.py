@@ -62,6 +62,12 @@ def compose() -> None:
         print(json.dumps({"name": "app", "services": {**services, **named}}))
         end()
     name = rest[-1]
+    if name.startswith("gpuhost-base-"):
+        model = json.loads(Path(words[words.index("-f") + 1]).read_text())
+        base = model["services"][name]
+        fail_if_configured(f"build {base['image']}")
+        make(base["image"], Path(base["build"]["dockerfile"]).read_text(), [])
+        end()
     service = {**services, **state["hidden"]}[name]
     image = service.get("image") or f"app-{name}"
     fail_if_configured(f"{verb} {name}")
@@ -91,10 +97,6 @@ elif words[:2] == ["image", "ls"]:
 elif words[:2] == ["image", "rm"]:
     fail_if_configured(f"rm {words[2]}")
     del tags[words[2]]
-elif words[0] == "build":
-    name = words[words.index("--tag") + 1]
-    fail_if_configured(f"build {name}")
-    make(name, Path(words[words.index("--file") + 1]).read_text(), [])
 elif words[0] == "login":
     fail_if_configured(f"login {words[-1]}")
 elif words[0] == "info":

@@ -6,7 +6,7 @@ import fcntl
 import shutil
 import stat
 from collections import namedtuple
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -14,7 +14,6 @@ import pytest
 from gpuhost.runner.contract import AppPaths, Operation
 from gpuhost.runner.data import backup, scheduled_backup, stored
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Backup, Migrate
 from gpuhost.runner.state import lock, operations
 from tests.runner.backup_fixtures import DATABASE, DB, a_database, saved
@@ -95,12 +94,12 @@ def test_too_little_disk_space_fails_before_anything_is_written(
 ) -> None:
     app.data("data/file", "x" * 1000)
     usage = namedtuple("usage", "free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(backup.RESERVE + 999))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(stored.RESERVE + 999))
     release = app.release(backup=Backup(paths=("data",)))
     with pytest.raises(Failure, match="not enough disk space for a backup"):
         backup.backup(release, "release")
     assert list(app.paths.backups.iterdir()) == []
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(backup.RESERVE + 1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(stored.RESERVE + 1000))
     assert backup.backup(release, "release")
 
 
@@ -136,27 +135,16 @@ def interrupted_release(app: App) -> None:
     operations.begin(app.paths, Operation("release", NEW, "ada@desk", 0.5))
 
 
-def interrupted_restore(app: App) -> None:
-    app.paths.restore.mkdir()
-    write_json(app.paths.restoring, {"backup": "20260101-000000-release", "aside": "a"})
-
-
-@pytest.mark.parametrize(
-    ("interrupt", "said"),
-    [
-        (interrupted_release, f"still in progress: release {NEW} by ada@desk, since 1970-01-01"),
-        (interrupted_restore, "still in progress: a restore"),
-    ],
-)
 def test_a_scheduled_backup_does_not_take_the_lock_of_an_interrupted_operation(
-    app: App, monkeypatch: pytest.MonkeyPatch, interrupt: Callable[[App], None], said: str
+    app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.data("data/file")
     app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)
-    interrupt(app)
+    interrupted_release(app)
     monkeypatch.setattr(scheduled_backup, "lock", None)
     with pytest.raises(lock.Locked):
         scheduled_backup.run_scheduled(app.paths)
+    said = f"still in progress: release {NEW} by ada@desk, since 1970-01-01"
     assert said in (app.paths.backups / "last.log").read_text()
 
 

@@ -205,6 +205,18 @@ def test_a_failed_or_invalid_dump_is_refused(
     assert list(app.paths.backups.iterdir()) == []
 
 
+def test_a_dump_without_its_end_is_refused(app: App, programs: Programs) -> None:
+    """pg_dump has said that all is well: only reading the whole dump shows it."""
+    programs.answer("docker ps *", RUNNING)
+    programs.answer("docker exec c0ffee pg_dump *", "PGDMP and a half")
+    error = "pg_restore: error: could not read from input file: end of file\n"
+    programs.answer("docker exec -i c0ffee pg_restore -f /dev/null", status=1, err=error)
+    with pytest.raises(Failure, match="reading the dump of PostgreSQL database shop") as raised:
+        backup.backup(app.release(backup=Backup(postgres=(DATABASE,))), "release")
+    assert raised.value.output == (error.strip(),)
+    assert list(app.paths.backups.iterdir()) == []
+
+
 def test_a_stopped_database_fails_a_first_backup_too(app: App, programs: Programs) -> None:
     programs.answer("docker ps *", "c0ffee exited False\n")
     with pytest.raises(Failure, match="db is exited: its database cannot be read"):

@@ -48,7 +48,7 @@ def release(app: App, programs: Programs) -> Release:
     app.paths.shared.mkdir()
     made = app.release(NEW)
     programs.compose({"web": {}, "db": {}})
-    record = {"format": 1, "services": {"web": made_with(INSPECTED)}}
+    record = {"format": 2, "services": {"web": made_with(INSPECTED)}}
     before = app.paths.release("20260101-000000-aaaaaaaa").home
     before.mkdir(parents=True)
     write_json(before / "fingerprint.json", {"format": 1, "containers": record})

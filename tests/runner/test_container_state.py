@@ -35,12 +35,13 @@ def edited(edit: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("one", DATA["same"], ids=lambda one: one["what"])
 def test_what_changes_by_itself_is_no_difference(one: dict[str, Any]) -> None:
     before, after = made_with(edited(one.get("base", {}))), made_with(edited(one["edit"]))
-    assert differences(before, after) == {}
+    assert differences(before, after, frozenset()) == {}
 
 
 @pytest.mark.parametrize("one", DATA["differs"], ids=lambda one: one["what"])
 def test_a_change_is_named_by_its_field(one: dict[str, Any]) -> None:
-    found = differences(made_with(DATA["container"]), made_with(edited(one["edit"])))
+    before, after = made_with(DATA["container"]), made_with(edited(one["edit"]))
+    found = differences(before, after, frozenset())
     assert list(found) == one["fields"]
 
 
@@ -52,7 +53,7 @@ def test_no_secret_is_in_it() -> None:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """An app with a record, one without, and one that was never verified."""
-    record = {"format": 1, "services": {"web": made_with(DATA["container"])}}
+    record = {"format": 2, "services": {"web": made_with(DATA["container"])}}
     for name, containers in (("tts", record), ("old", None), ("new", None)):
         release = tmp_path / name / "releases" / "1"
         release.mkdir(parents=True)
@@ -99,6 +100,29 @@ def test_the_differences_of_each_app_are_printed(
     assert [row[:2] for row in tts["differences"]] == [["web", "env TOKEN"], ["web", "memory"]]
     assert tts["differences"][1][2:] == ["2147483648", "67108864"]
     assert SECRET not in json.dumps(tts)
+    assert tts["unrecorded"] == []
+
+
+@pytest.mark.parametrize(
+    ("format", "changed", "unrecorded"),
+    [
+        (1, ["memory"], ["cgroup namespace", "masked paths"]),
+        (2, ["cgroup namespace", "masked paths", "memory"], []),
+    ],
+)
+def test_a_record_of_an_older_gpuhost_is_compared_by_the_fields_that_it_has(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    format: int, changed: list[str], unrecorded: list[str],
+) -> None:  # fmt: skip
+    """An app with `cgroup: host` and `systempaths=unconfined` that nobody has changed."""
+    file = root / "tts" / "current" / "fingerprint.json"
+    kept = json.loads(file.read_text())
+    kept["containers"]["format"] = format
+    file.write_text(json.dumps(kept))
+    unlike = {"HostConfig CgroupnsMode": "host", "HostConfig MaskedPaths": []}
+    _, tts = compared(root, monkeypatch, capsys, edited({**unlike, "HostConfig Memory": 1 << 26}))
+    assert [row[1] for row in tts["differences"]] == changed
+    assert tts["unrecorded"] == unrecorded
 
 
 def test_the_program_needs_nothing_but_python_and_says_why_it_failed(root: Path) -> None:

@@ -121,6 +121,18 @@ def test_interrupted_after_its_result_a_release_finishes_its_last_steps(
     assert (transactions.kept, transactions.ids, app.paths.attempt.exists()) == (kept, [], False)
 
 
+def test_a_release_gets_the_next_number_when_it_begins(
+    app: App, run: Run, transactions: Transactions
+) -> None:
+    app.release(OLD).remember(sequence=7)
+    app.release(NEW)
+    assert run("release", NEW) == 0
+    assert Release.open(app.paths, NEW).record.sequence == 8
+    (app.paths.release(NEW).result).unlink()
+    assert run("release", NEW) == 0
+    assert Release.open(app.paths, NEW).record.sequence == 8
+
+
 def of_another_format(release: Release) -> None:
     plan = release.paths.plan
     plan.write_text(plan.read_text().replace('"format": 1', '"format": 0'))

@@ -106,7 +106,7 @@ def test_how_containers_were_made_is_recorded_and_follows_a_restored_release(
     programs.answer("docker inspect *", json.dumps([made]))
     fingerprint.keep(release)
     recorded = kept(release)["containers"]
-    assert recorded["format"] == 1
+    assert recorded["format"] == 2
     assert recorded["services"]["web"]["memory"] == "5"
     # `up` has made it again.
     made["HostConfig"]["Memory"] = 6

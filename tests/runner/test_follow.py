@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import nullcontext
 
 import pytest
@@ -64,7 +65,7 @@ def _read_all(release: Release, capsys: pytest.CaptureFixture[str], log: str) ->
 
 @pytest.mark.parametrize(
     ("locked", "ended", "state"),
-    [(True, False, "lost"), (True, True, "ended"), (False, False, "running")],
+    [(True, False, "lost"), (True, True, "ended"), (False, False, "lost")],
 )
 def test_a_release_that_waits_for_an_interrupted_one(
     app: App, capsys: pytest.CaptureFixture[str], locked: bool, ended: bool, state: str
@@ -88,3 +89,21 @@ def test_a_partial_line_is_shown_when_it_is_complete(
     follow(app.paths, NEW, 0, 0)
     answer, *lines = capsys.readouterr().out.splitlines()
     assert (json.loads(answer)["offset"], lines) == (4, ["one"])
+
+
+def test_a_release_whose_runner_is_starting_is_waited_for(
+    app: App, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By no clock that could be set: the directory may seem a year old, or from tomorrow."""
+    release = app.release(NEW)
+    os.utime(release.paths.home, (1, 1))
+    waits = iter((None, None))
+
+    def start(seconds: float) -> None:
+        if next(waits, 0) == 0:
+            release.paths.log.write_text("begun\n")
+
+    monkeypatch.setattr(module.time, "sleep", start)
+    follow(app.paths, NEW, 0, 60)
+    answer, *lines = capsys.readouterr().out.splitlines()
+    assert (json.loads(answer)["state"], lines) == ("running", ["begun"])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.lib import commands
+from gpuhost.runner.contract import RELEASE, Masking, Operation, Result
+from gpuhost.runner.lib import commands, files, running
+from gpuhost.runner.lib import log as log_module
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 
 FULL = Path("/dev/full")
@@ -34,14 +38,14 @@ def test_a_quiet_command_returns_its_output_and_another_only_its_end(tmp_path: P
     quiet = commands.try_run(Log(tmp_path / "quiet"), *words, seconds=60, quiet=True)
     assert (quiet.out.split()[4999], quiet.tail) == ("5000", ("the warning",))
     shown = commands.try_run(Log(tmp_path / "shown"), *words, seconds=60)
-    assert (shown.out, len(shown.tail)) == ("", commands.TAIL)
+    assert (shown.out, len(shown.tail)) == ("", running.TAIL)
     assert (tmp_path / "shown").read_text().count("\n") == 5001
 
 
 def test_a_line_without_an_end_is_cut_and_no_secret_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(running, "LONGEST_LINE", 1000)
     log = Log(tmp_path / "log")
     log.mask(["s3cret-value"])
     # The secret lies across the place of the cut.
@@ -49,7 +53,7 @@ def test_a_line_without_an_end_is_cut_and_no_secret_with_it(
     script = f"echo {text}; echo {'z' * 999}; printf last"
     lines: list[str] = []
     commands.try_run(log, "sh", "-c", script, seconds=60, on_line=lines.append)
-    assert [len(line) for line in lines] == [990, 999, 4]
+    assert [len(line) for line in lines] == [1000 - Masking(["s3cret-value"]).longest + 2, 999, 4]
     assert lines[0].startswith("xxx") and lines[0].endswith("x …")
     assert "s3c" not in (tmp_path / "log").read_text()
 
@@ -62,3 +66,54 @@ def test_noise_is_in_the_log_only(tmp_path: Path) -> None:
     )  # fmt: skip
     assert (outcome.tail, lines) == (("reason",), ["reason"])
     assert "step 1" in (tmp_path / "log").read_text()
+
+
+def test_a_log_has_a_largest_size_and_what_gpuhost_says_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "LARGEST_LOG", 10_000)
+    monkeypatch.setattr(log_module, "LARGEST", 11_000)
+    log = Log(tmp_path / "log")
+    commands.try_run(log, "sh", "-c", "seq 100000 200000", seconds=60)
+    log.stage("restore")
+    log.write("FAILED: the reason")
+    text = (tmp_path / "log").read_text()
+    assert len(text) < 10_500
+    assert text.count(log_module.FULL) == 1
+    assert [line[9:] for line in text.splitlines()[-2:]] == ["== restore", "FAILED: the reason"]
+    for number in range(1000):
+        log.write(f"warning {number}")
+    assert (tmp_path / "log").stat().st_size < 11_500
+
+
+def test_of_a_quiet_command_so_much_output_is_kept_and_it_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "MOST_OUTPUT", 100_000)
+    words = ("sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x; echo the end >&2")
+    outcome = commands.try_run(Log(tmp_path / "log"), *words, seconds=60, quiet=True)
+    assert (outcome.status, outcome.is_cut, outcome.ok) == (0, True, False)
+    assert 0 < len(outcome.out) <= 100_000
+    assert outcome.tail == ("the end",)
+    with pytest.raises(Failure, match=r"docker ps printed more than"):
+        commands.run(Log(tmp_path / "log"), *words, seconds=60, what="docker ps", quiet=True)
+
+
+def test_results_hold_the_last_lines_of_a_tool_and_their_beginnings() -> None:
+    lines = tuple(f"{number} {'x' * 10_000}" for number in range(100))
+    operation = Operation(RELEASE, "id", "me", 0.0)
+    result = Result.of(operation, "tts", "failed", output=lines, logs=lines[:3])
+    assert [line.split()[0] for line in result.output] == [str(n) for n in range(40, 100)]
+    assert {len(line) for line in (*result.output, *result.logs)} == {2000}
+
+
+def test_of_a_history_that_has_grown_large_the_newer_half_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LARGEST", 10_000)
+    for number in range(3000):
+        files.append(tmp_path / "history", f'{{"number": {number}}}')
+    lines = [json.loads(line) for line in (tmp_path / "history").read_text().splitlines()]
+    numbers = [line["number"] for line in lines]
+    assert numbers == list(range(numbers[0], 3000))
+    assert 200 < len(numbers) < 700

@@ -142,7 +142,7 @@ def test_a_remaining_container_fails(installed: App, programs: Programs) -> None
 def test_an_unfinished_restore_prevents_removal(installed: App, programs: Programs) -> None:
     (installed.paths.home / "restore").mkdir()
     write_json(installed.paths.home / "restore" / "state.json", {"backup": "x"})
-    with pytest.raises(Failure, match="a restore was interrupted"):
+    with pytest.raises(Failure, match="the state of a restore cannot be read"):
         remove(installed.paths, "ada@desk")
     assert programs.calls == []
 

@@ -56,7 +56,7 @@ def test_a_database_is_loaded_beside_the_old_one_and_renamed(
     ]
     stopped = programs.called("docker stop")
     assert stopped == ["docker stop -t 30 c0ffee"]
-    restored = programs.called("pg_restore")
+    restored = programs.called("pg_restore")[1:]  # The first one read the new dump.
     assert "--single-transaction --exit-on-error" in restored[0]
     assert programs.calls.index(restored[0]) < programs.calls.index(stopped[0])
 
@@ -73,7 +73,9 @@ def test_interrupted_after_verification_a_restore_only_cleans_up(
     with monkeypatch.context() as patched:
         patched.setattr(postgres.Server, "dump", _cut)
         postgresql.set_databases("shop", aside)
-        patched.setattr(postgres.Server, "has_aside", lambda self: bool(activated.seen))
+        patched.setattr(
+            postgres.Server, "has", lambda self, name: name == aside and bool(activated.seen)
+        )
         with pytest.raises(Cut):
             restore(app.paths, name, "ada")
     ended = restore(app.paths, name, "ada")

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.data import backup, stored
+from gpuhost.runner.data import backup, sqlite_copy, stored
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup
-from tests.runner.backup_fixtures import saved
-from tests.runner.host_fixtures import OLD, App, app, programs
+from tests.runner.backup_fixtures import DATABASE, DB, a_database, saved
+from tests.runner.host_fixtures import OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
 
-def a_stored_backup(app: App, name: str, *, is_good: bool = True) -> Path:
+def a_stored_backup(app: App, name: str) -> Path:
     home = app.paths.backups / name
     home.mkdir(parents=True)
     (home / "1-data.tar.gz").write_text("x")
-    if is_good:
-        manifest = {"app": "app", "release": "", "reason": "schedule", "taken": 0.0, "items": []}
-        (home / "manifest.json").write_text(json.dumps(manifest))
+    manifest = {"app": "app", "release": "", "reason": "schedule", "taken": 0.0, "items": []}
+    (home / "manifest.json").write_text(json.dumps(manifest))
     return home
 
 
-def test_an_incomplete_backup_is_ignored_and_removed_by_the_next(app: App) -> None:
+def test_a_partial_backup_is_ignored_and_removed_by_the_next(app: App) -> None:
     app.data("data/file")
-    a_stored_backup(app, "20260101-000000-schedule", is_good=False)
+    a_stored_backup(app, ".20260101-000000-schedule.partial")
     aside = app.paths.backups / "before-restore-20260101-000000"
     aside.mkdir()
     assert stored.complete(app.paths) == []
@@ -36,7 +36,15 @@ def test_an_incomplete_backup_is_ignored_and_removed_by_the_next(app: App) -> No
     assert sorted(path.name for path in app.paths.backups.iterdir()) == sorted([name, aside.name])
 
 
-@pytest.mark.parametrize("manifest", ['{"app": ', '{"app": "app", "taken": "of another version"}'])
+OUTSIDE = {"kind": "path", "name": "a", "file": "../x", "bytes": 1, "sha256": "", "unpacked": 1}
+UNREADABLE = [
+    '{"app": ',
+    '{"app": "app", "taken": "of another version"}',
+    json.dumps({"app": "app", "release": "", "reason": "", "taken": 0.0, "items": [OUTSIDE]}),
+]
+
+
+@pytest.mark.parametrize("manifest", UNREADABLE)
 def test_a_backup_with_an_unreadable_manifest_is_not_removed(app: App, manifest: str) -> None:
     app.data("data/file")
     unreadable = a_stored_backup(app, "20260102-000000-schedule")
@@ -96,3 +104,61 @@ def test_an_unknown_backup_lists_the_existing_ones(app: App) -> None:
     assert raised.value.said.endswith(
         "existing ones: 20260102-000000-release, 20260101-000000-schedule"
     )
+
+
+def test_the_manifest_says_how_each_file_was_verified(app: App, programs: Programs) -> None:
+    a_database(app.paths.shared / DB)
+    app.data("data/audio/a")
+    programs.answer("docker ps *", "c0ffee running False\n")
+    programs.answer("docker exec c0ffee pg_dump *", "PGDMP")
+    declared = Backup(sqlite=(DB,), paths=("data/audio",), postgres=(DATABASE,))
+    name = backup.backup(app.release(backup=declared), "release")
+    manifest = stored.find(app.paths, name).manifest
+    verified = [item.verified for item in manifest.items]
+    assert verified == ["integrity_check", "2 entries read", "pg_restore"]
+    assert manifest.sequence == 1
+
+
+def damaged_on_disk(path: Path) -> None:
+    """Another byte than was written, in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize(
+    "declared", [Backup(sqlite=(DB,), keep=1), Backup(paths=("data",), keep=1)]
+)
+def test_a_backup_that_the_disk_damages_is_not_counted(
+    app: App, monkeypatch: pytest.MonkeyPatch, declared: Backup
+) -> None:
+    a_database(app.paths.shared / DB, mode="delete", rows=5000)
+    good = backup.backup(app.release(OLD, backup=declared), "schedule")
+    settle = stored.settle
+
+    def settle_and_damage(path: Path) -> None:
+        settle(path)
+        damaged_on_disk(path)
+
+    for module in (stored, sqlite_copy):
+        monkeypatch.setattr(module, "settle", settle_and_damage)
+    with pytest.raises(Failure):
+        backup.backup(app.release(backup=declared), "schedule")
+    assert [path.name for path in app.paths.backups.iterdir()] == [good]
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_full_disk_leaves_no_partial_backup_and_removes_none(
+    app: App, monkeypatch: pytest.MonkeyPatch, keep: int
+) -> None:
+    app.data("data/file", "x" * 1000)
+    declared = Backup(paths=("data",), keep=keep)
+    good = backup.backup(app.release(OLD, backup=declared), "schedule")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(stored, "write_json", full)
+    with pytest.raises(Failure, match="No space left on device"):
+        backup.backup(app.release(backup=declared), "schedule")
+    assert [path.name for path in app.paths.backups.iterdir()] == [good]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner.lib import commands
+from gpuhost.runner.lib import running as reading
 from gpuhost.runner.lib.commands import Outcome
 from gpuhost.runner.plan import Expect, Verify, VerifyStep
 from gpuhost.runner.site.answers import at, mismatch
@@ -290,7 +290,7 @@ def test_the_output_of_a_failed_command_is_quoted(app: App, programs: Programs) 
 def test_a_secret_in_a_long_line_that_is_cut(
     app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(reading, "LONGEST_LINE", 1000)
     programs.answer("docker compose * exec *", f"{'x' * 995}k3y-of-app\n", status=1)
     failed = failure(a_release(app, COMMAND, given={"KEY": "k3y-of-app"}))
     assert failed.output

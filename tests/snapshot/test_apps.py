@@ -180,6 +180,31 @@ def test_current_is_a_dangling_link(root: Path) -> None:
     assert (app.current, app.current_release, app.given) == (OLD, None, None)
 
 
+def test_current_is_a_link_to_itself(root: Path) -> None:
+    (root / "tts" / "current").unlink()
+    (root / "tts" / "current").symlink_to("current")
+    app = tts(root)
+    assert (app.current_release, app.given) == (None, None)
+
+
+def test_releases_are_in_the_order_in_which_they_began(root: Path) -> None:
+    for number, id in enumerate((NEW, OLD), start=1):
+        record = root / "tts" / "releases" / id / "record.json"
+        record.write_text(json.dumps({"sequence": number}))
+    assert [release.id for release in tts(root).releases] == [OLD, NEW]
+
+
+@pytest.mark.parametrize(
+    ("text", "restoring"),
+    [('{"backup": "20261121-1", "step": "undoing"}', "20261121-1"), ("{", "")],
+)
+def test_a_restore_that_has_not_ended(root: Path, text: str, restoring: str) -> None:
+    assert tts(root).restoring is None
+    (root / "tts" / "restore").mkdir()
+    (root / "tts" / "restore" / "state.json").write_text(text)
+    assert tts(root).restoring == restoring
+
+
 def test_no_directory_means_no_apps() -> None:
     snapshot = Snapshot(probes("debian13"))
     assert snapshot.apps == Apps({}, ())

@@ -231,6 +231,27 @@ def test_when_a_backup_is_due(release: Release) -> None:
     assert [backup.taken for backup in app(release).backups] == [None, 1795168800, 1795082400]
 
 
+def test_the_newest_backup_is_that_with_the_highest_number(release: Release) -> None:
+    """The clock was ahead when the second one was made. The first is of an earlier version."""
+    for name, manifest in {
+        "20261119-100000-schedule": {"taken": 1795082400.0},
+        "20300101-100000-schedule": {"taken": 1893492000.0, "sequence": 1},
+        "20261120-100000-schedule": {"taken": 1795168800.0, "sequence": 2},
+        "20261118-100000-schedule": {"taken": 1, "sequence": "3"},
+    }.items():
+        (release.app.backups / name).mkdir(parents=True)
+        write_json(release.app.backups / name / "manifest.json", manifest)
+    (release.app.backups / "before-restore-20261120-100000").mkdir()
+    assert [(backup.name[:8], backup.sequence) for backup in app(release).backups] == [
+        ("20261120", 2),
+        ("20300101", 1),
+        ("20261119", 0),
+        ("20261118", 0),
+    ]
+    schedule = details(release).schedule
+    assert schedule and schedule.due and 0 < schedule.due - 1795168800 <= 86400
+
+
 @pytest.mark.parametrize(
     ("units", "expected"),
     [

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import os
 import shutil
+import tarfile
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,6 +39,17 @@ def test_a_reading_is_complete() -> None:
     assert reply.snapshot.system.now == pytest.approx(time.time(), abs=30)
     assert reply.snapshot.memory.total > 0
     assert reply.snapshot.disks.under("/").size > 0
+
+
+def test_the_reply_has_no_empty_file_but_the_statuses_of_what_has_not_ended(
+    tmp_path: Path,
+) -> None:
+    command(tmp_path / "bin", "df", "sleep 300")
+    reply = collect(commands=tmp_path / "bin")
+    with tarfile.open(fileobj=BytesIO(base64.b64decode(reply.out))) as archive:
+        empty = {member.name for member in archive if not member.size}
+    assert {Path(name).suffix for name in empty} <= {".rc"}
+    assert reply.snapshot.probes.get("disks").rc is None
 
 
 @pytest.mark.parametrize("body", ["sleep 300", "trap '' TERM; sleep 300 & wait; sleep 300"])

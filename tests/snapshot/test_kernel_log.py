@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gpuhost.domain.nvidia.refusals import parse_refusals
 from gpuhost.domain.nvidia.xid import CardError, parse
+from gpuhost.snapshot.kernel_log import CARD_ERRORS
+from tests.nvidia.fixtures import table
 from tests.snapshot.local import collect, command
 
 LOG = """\
@@ -54,3 +60,19 @@ def test_other_lines_are_ignored(line: str) -> None:
     assert parse(f"{line}\n1\t- NVRM: Xid (PCI:0000:84:00): 13, a\n") == (
         CardError("0000:84:00", 13, 1, "an unknown time", "NVRM: Xid (PCI:0000:84:00): 13, a"),
     )
+
+
+@pytest.mark.parametrize("case", table("refusals"), ids=lambda case: case["name"])
+def test_cards_that_the_driver_does_not_take(case: dict[str, Any]) -> None:
+    lines = case["log"].splitlines()
+    log = "\n".join(x if x.startswith(" ") else f"2026-11-21T20:01:59,1+00:00 {x}" for x in lines)
+    awk = ["awk", CARD_ERRORS]
+    done = subprocess.run(awk, input=f"{log}\n", capture_output=True, text=True, check=True)
+    refusals, errors = parse_refusals(done.stdout), parse(done.stdout)
+    assert {refusal.card for refusal in refusals} == case["refused"].keys()
+    for refusal in refusals:
+        assert case["refused"][refusal.card] in refusal.reason.cause
+        assert refusal.reason.fix and refusal.text
+    assert [error.name for error in errors] == case.get("errors", [])
+    assert all(error.last == "2026-11-21 20:01 UTC" for error in errors)
+    assert all(re.search(case.get("remedy", ""), error.meaning.remedy) for error in errors)

@@ -98,6 +98,9 @@ def test_the_data_of_an_sxid_does_not_hide_that_it_is_not_fatal() -> None:
     [
         (["Tesla V100-SXM2-32GB"] * 8, True),
         (["NVIDIA A100-SXM4-80GB"] * 4 + ["NVIDIA DGX Display"], True),
+        (["NVIDIA B200"] * 8, True),
+        (["NVIDIA B300 SXM6 AC"] * 8, True),
+        (["NVIDIA GB200"] * 4, True),
         (["NVIDIA A100 80GB PCIe"] * 8, False),
         (["NVIDIA GeForce RTX 3090"] * 4, False),
         (["Tesla V100-SXM2-16GB"] * 2, False),
@@ -136,6 +139,11 @@ def links_of(*cards: tuple[str, str]) -> str:
         ),
         (links_of(*[("NVIDIA A100-SXM4-80GB", "+" * 12)] * 4, ("NVIDIA DGX Display", "")), {}),
         (links_of(*[("NVIDIA A100-SXM4-80GB", "-" * 12)] * 8), {}),
+        (
+            f"{links_of(*[('NVIDIA B200', '+' * 18)] * 7)}\nGPU 7: NVIDIA B200 (UUID: GPU-7)\n"
+            "NVML: Unable to retrieve NVLink information as all links are inActive\n",
+            {7: (0, 18)},
+        ),
         ("GPU 0: a name without an end\n\t Link 0: 25.781 GB/s\n", {}),
     ],
 )

@@ -18,11 +18,12 @@ PARTS = (
     "system", "clock", "hostname", "reboot", "dpkg", "updates", "client_proxy",
     "memory", "paths", "disks", "filesystems", "kernel_log",
     "units", "ssh", "mounts", "sysctl", "swap", "docker_unit", "engines", "engine_sockets",
-    "drift_keys",
+    "drift_keys", "local_networks",
 )  # fmt: skip
 FILES = (
     "/etc/os-release", "/etc/hosts", "/etc/fstab", "/proc/meminfo", "/proc/locks",
     "/proc/self/mountinfo", "/proc/1/comm", "/proc/device-tree/model", "/run/reboot-required.pkgs",
+    "/proc/net/route", "/etc/resolv.conf",
     "/run/systemd/container", "/sys/fs/cgroup/memory.max", "/var/lib/gpuhost/proxy.json",
 )  # fmt: skip
 PROBES = (

@@ -13,7 +13,7 @@ from types import FrameType
 import pytest
 
 from gpuhost.checks.registry import run_checks
-from gpuhost.fleet.worker import BLOCKED_SECONDS
+from gpuhost.fleet.worker import JUDGING_CPU_SECONDS
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.probes import Probe, Probes
@@ -61,7 +61,7 @@ def limit() -> Iterator[None]:
         raise TooSlow
 
     previous = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, BLOCKED_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, JUDGING_CPU_SECONDS)
     try:
         yield
     finally:

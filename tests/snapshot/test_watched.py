@@ -60,6 +60,11 @@ ACCOUNTS = {
 
 def on(root: Path, *patterns: str) -> dict[str, str]:
     """The watched files of a host whose files are below this directory."""
+    files = watched_on(root, *patterns).files
+    return {path.removeprefix(str(root)): digest for path, digest in files.items()}
+
+
+def watched_on(root: Path, *patterns: str) -> Watched:
     script = HASH
     for path in ("/etc/passwd", "/etc/group", "/proc/mounts", "/etc/systemd", "/usr/local"):
         script = script.replace(f" {path}", f" {root}{path}")
@@ -69,8 +74,7 @@ def on(root: Path, *patterns: str) -> dict[str, str]:
     rows = [f"{account}::{root}{home}:/bin/sh\n" for home, account in ACCOUNTS.items()]
     (root / "etc/passwd").write_text("".join(rows) + "no:x:0:0::/dev/null:/bin/sh\n")
     (root / "proc/mounts").write_text(f"/dev/vda1 / ext4 rw 0 0\nnas:/h {root}/net nfs4 rw 0 0\n")
-    files = read(hashed(*patterns, script=script)).files
-    return {path.removeprefix(str(root)): digest for path, digest in files.items()}
+    return read(hashed(*patterns, script=script))
 
 
 def test_keys_of_accounts_that_can_become_root(tmp_path: Path) -> None:
@@ -103,6 +107,12 @@ def test_units_that_are_links(tmp_path: Path) -> None:
     (units / "gone.service").symlink_to("/opt/nothing")
     (units / "real.service").write_text("[Service]\n")
     (local / "mine.service").write_text("[Service]\n")
+    links = watched_on(tmp_path).links
+    assert {link.removeprefix(str(tmp_path)) for link in links} == {
+        "/etc/systemd/system/x.service",
+        "/etc/systemd/system/relative.timer",
+        "/etc/systemd/system/a.service.d/x.conf",
+    }
     watched = on(tmp_path)
     assert {path: digest[:4] for path, digest in watched.items()} == {
         **dict.fromkeys(

@@ -19,8 +19,11 @@ SCRIPT = files("gpuhost.remote").joinpath("toolkit_packages.sh").read_text("utf-
 APT_CACHE = """#!/bin/sh
 case $1 in
     madison)
-        for version in $(awk -v package="$2" '$1 == package { $1 = ""; print }' "$TABLE"); do
-            echo " $2 |   $version | http://mirror.example  Packages"
+        shift
+        for package; do
+            for version in $(awk -v name="$package" '$1 == name { $1 = ""; print }' "$TABLE"); do
+                echo "$package |   $version | http://mirror.example  Packages"
+            done
         done
         ;;
     policy) echo "$2:"; echo "  Installed: (none)"; echo "  Candidate: $CANDIDATE" ;;

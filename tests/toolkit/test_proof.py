@@ -13,8 +13,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpuhost.domain.toolkit.causes import CAUSES, cause_of
 from gpuhost.domain.toolkit.config import CONFIG
-from gpuhost.domain.toolkit.proof import CAUSES, Circumstances, Proof, cause_of, image_for, parse
+from gpuhost.domain.toolkit.proof import Circumstances, Proof, image_for, parse
 from gpuhost.plans.toolkit import circumstances
 from gpuhost.settings.merge import merge_layers
 from gpuhost.snapshot.docker import DAEMON_JSON
@@ -43,7 +44,7 @@ def test_failures_have_a_cause_and_a_fix(failure: dict[str, str]) -> None:
 def test_every_known_failure_has_a_case() -> None:
     hit = {id(cause_of(failure["text"])) for failure in FAILURES}
     assert {id(cause) for _, cause in CAUSES} - hit == set()
-    assert len(CAUSES) == 17
+    assert len(CAUSES) == 30
 
 
 def test_a_record_is_read_as_it_was_written() -> None:
@@ -141,7 +142,8 @@ def test_a_record_of_an_older_gpuhost_has_no_hashes() -> None:
     recorded = parse(json.dumps(GOOD))
     assert recorded is not None
     now = replace(recorded.circumstances, config="1", settings="2")
-    assert recorded.circumstances.differences(now) == [CONFIG, "the engine's configuration"]
+    assert recorded.circumstances.differences(now) == [], "nobody has changed them"
+    assert (recorded.circumstances.is_complete, now.is_complete) == (False, True)
 
 
 def current(case: dict[str, Any]) -> Circumstances:

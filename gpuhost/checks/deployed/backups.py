@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
-from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown
+from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown, warn
 from gpuhost.domain.moment import utc
 from gpuhost.runner.contract import backup_unit
 from gpuhost.snapshot.app_state import Backup
@@ -12,11 +12,14 @@ from gpuhost.snapshot.app_state import Backup
 # The timer adds up to 15 minutes, and a backup waits for a release that is under way.
 SPREAD_S = 900
 WAITS_S = 7200
+# The clock may be adjusted by this much.
+CLOCK_S = 3600
 
 
 @deployed_check(
     "backups",
-    "Its timer runs, and the newest complete backup is not older than the schedule allows.",
+    "Its timer runs, and the newest complete backup is neither older than the schedule allows nor "
+    "from the future.",
     of_release=False,
 )
 def backups(app: DeployedApp) -> Verdict:
@@ -24,7 +27,8 @@ def backups(app: DeployedApp) -> Verdict:
     if schedule is None or state is None:
         return skip("no scheduled backups are declared")
     units, unit = state.backup_units, backup_unit(app.name)
-    newest = _newest(state.backups)
+    complete = _oldest_first(state.backups)
+    newest = complete[-1] if complete else None
     newest_text = f"the newest is {newest.name}" if newest else "no backup exists"
     if not units.timer:
         fix = f"systemctl enable --now {unit}.timer, or {app.release_command}"
@@ -38,6 +42,9 @@ def backups(app: DeployedApp) -> Verdict:
         )
     if newest is None and not schedule.has_data:
         return ok("no data to back up yet", expected=schedule.every)
+    if reason := _clock_changed(app, complete):
+        fix = f"correct the clock (timedatectl), then make a backup: systemctl start {unit}"
+        return unknown(f"{reason}: the age of the newest backup cannot be judged", fix=fix)
     if schedule.due is None:
         return unknown(f"the due time is unknown: {schedule.complaint}")
     # A host that was off makes the backup after its boot.
@@ -46,9 +53,30 @@ def backups(app: DeployedApp) -> Verdict:
         moment = utc(schedule.due)
         actual = f"no backup since the one due on {moment:%Y-%m-%d %H:%M} UTC; {newest_text}"
         return fail(schedule.every, actual, fix=fix)
+    if future := [backup.name for backup in complete if _is_from_the_future(app, backup)]:
+        actual = f"backups from the future: {', '.join(future)}: the clock was ahead; {newest_text}"
+        fix = "nothing is lost: they are older than the newest, and are removed in their turn"
+        return warn(schedule.every, actual, fix=fix)
     return ok(newest_text, expected=schedule.every)
 
 
-def _newest(backups: tuple[Backup, ...]) -> Backup | None:
+def _oldest_first(backups: tuple[Backup, ...]) -> list[Backup]:
     complete = [backup for backup in backups if backup.complete and backup.taken is not None]
-    return max(complete, key=lambda backup: backup.taken or 0, default=None)
+    return sorted(complete, key=lambda backup: backup.order)
+
+
+def _clock_changed(app: DeployedApp, complete: list[Backup]) -> str:
+    """Why the time of the newest backup says nothing; "": it is good."""
+    if not complete:
+        return ""
+    *older, newest = complete
+    if _is_from_the_future(app, newest):
+        return f"backups from the future: {newest.name}: the clock was ahead, or is behind now"
+    past = [backup.taken or 0 for backup in older if not _is_from_the_future(app, backup)]
+    if (newest.taken or 0) + CLOCK_S < max(past, default=0):
+        return f"{newest.name} is the newest, but has an earlier time than another: a clock changed"
+    return ""
+
+
+def _is_from_the_future(app: DeployedApp, backup: Backup) -> bool:
+    return app.since(backup.taken) < -CLOCK_S

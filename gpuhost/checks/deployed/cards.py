@@ -8,7 +8,7 @@ from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, later, ok, unknown
 from gpuhost.domain.toolkit.cuda_causes import NO_CGROUPS
-from gpuhost.plans.toolkit import gives_by_cdi
+from gpuhost.plans.reload import takes_cards
 from gpuhost.runner.contract import CARDS_HELD, CARDS_LOST, CARDS_UNKNOWN
 
 EXPECTED = "each container can use its cards"
@@ -45,13 +45,11 @@ def cards(app: DeployedApp) -> Verdict:
 def _cause(app: DeployedApp, texts: tuple[str, ...]) -> tuple[str, str]:
     """The cause and the fix. A cause is named only where its conditions hold."""
     again = f"a release recreates them: {app.release_command}"
-    engine = app.snapshot.docker.engine
     if any(OTHER_DRIVER in text for text in texts):
         return "the driver was changed after they started", again
     is_refused = any(map(REFUSED.search, texts))
     if is_refused and app.snapshot.toolkit.config.no_cgroups:
         return NO_CGROUPS.cause, NO_CGROUPS.fix
-    by_hook = engine and engine.cgroup_driver == "systemd" and not gives_by_cdi(app.snapshot)
-    if is_refused and by_hook:
+    if is_refused and takes_cards(app.snapshot):
         return "systemd has reloaded its units since they started: see toolkit.reload", again
     return "what they were given at their start is gone", again

@@ -55,6 +55,24 @@ def containers(app: DeployedApp) -> Verdict:
     return ok(f"{total} containers running")
 
 
+def not_running(app: DeployedApp) -> Iterator[str]:
+    """What of the release does not run, also just after the engine's start, and if it is stopped.
+
+    Raises NotRead.
+    """
+    existing = app.containers
+    if not app.details.kept:
+        if not any(container.running for container in existing):
+            yield "none of its containers runs"
+        return
+    services = app.details.services
+    for name, service in services.items():
+        yield from _faults(name, service, existing)
+    for container in existing:
+        if container.service in services and container.state == "restarting":
+            yield f"{container.name} is restarting"
+
+
 def _faults(
     name: str, service: ReleasedService, existing: tuple[InspectedContainer, ...]
 ) -> Iterator[str]:

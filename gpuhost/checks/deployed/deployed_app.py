@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gpuhost.appfile.app import App
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.app_state import AppState
 from gpuhost.snapshot.apps_details import Details, ReleasedService
 from gpuhost.snapshot.containers import InspectedContainer
+
+if TYPE_CHECKING:
+    from gpuhost.appfile.app import App
 
 
 @dataclass(frozen=True)

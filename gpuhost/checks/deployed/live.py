@@ -34,7 +34,13 @@ def live(app: DeployedApp) -> Verdict:
     changes = tuple(change for change in changes if change.field not in ELSEWHERE)
     if changes:
         return fail("as verified", "; ".join(_words(changes)), fix=app.release_command)
-    return ok(f"{len(containers)} containers as verified")
+    unrecorded = ", ".join(app.snapshot.live.unrecorded.get(app.name, ()))
+    return ok(
+        f"{len(containers)} containers as verified",
+        evidence=f"an older gpuhost released it, and did not record: {unrecorded}"
+        if unrecorded
+        else "",
+    )
 
 
 def _words(changes: Iterable[Changed]) -> Iterable[str]:

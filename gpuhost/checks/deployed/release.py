@@ -1,19 +1,22 @@
-"""Whether the app's file and settings in the repository are what was released."""
+"""Whether the app's file and settings in the repository are what was released.
+
+What reads and plans apps takes long to import: hosts without apps do not need it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from gpuhost.appfile.app import App
 from gpuhost.appfile.errors import BadApp
 from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, later, ok, unknown, warn
-from gpuhost.release.planning import plan_release, render_files
-from gpuhost.release.source import short_revision
-from gpuhost.release.variant import NoVariant, choose_variant
 from gpuhost.snapshot.app_state import AppState, ReleaseState
+
+if TYPE_CHECKING:
+    from gpuhost.appfile.app import App
 
 NOT_COMPARED = "not compared: the newest revision of {}, and secrets"
 BAD_FILE = "correct the app file; the current release continues to run"
@@ -54,6 +57,10 @@ def _never_released(state: AppState | None) -> str:
 
 
 def _compare(deployed: DeployedApp, app: App, current: ReleaseState) -> Verdict:
+    from gpuhost.release.planning import plan_release
+    from gpuhost.release.source import short_revision
+    from gpuhost.release.variant import NoVariant, choose_variant
+
     snapshot, settings = deployed.snapshot, deployed.settings
     if not app.is_complete:
         return later(f"its Compose files are in {_repository(app)}: --dry compares them")
@@ -81,6 +88,9 @@ def _compare(deployed: DeployedApp, app: App, current: ReleaseState) -> Verdict:
 
 
 def _differing(deployed: DeployedApp, app: App, current: ReleaseState) -> Iterator[str]:
+    from gpuhost.release.planning import render_files
+    from gpuhost.release.source import short_revision
+
     if deployed.file.revision not in (None, current.revision):
         revision = short_revision(str(deployed.file.revision))
         yield f"revision {short_revision(current.revision)} -> {revision}"

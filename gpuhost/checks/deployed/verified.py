@@ -29,6 +29,10 @@ def verified(app: DeployedApp) -> Verdict:
         return fail(GOOD, actual, evidence=incomplete.result.restore_said, fix=f"{logs} says why")
     if current is None or not current.verified:
         return fail(GOOD, f"{state.current} has no successful result", fix=app.release_command)
+    if state.restoring is not None:
+        actual = f"the restore of {state.restoring or 'a backup'} has not ended"
+        again = f"restore {state.restoring} again" if state.restoring else "restore a backup"
+        return fail(GOOD, actual, fix=f"{logs} says why; {again}: nothing is deleted")
     last = app.details.last
     if (last.get("kind"), last.get("state")) == (RESTORE, RESTORE_FAILED):
         actual = f"the restore of {last.get('id')} failed, and the previous data was not restored"

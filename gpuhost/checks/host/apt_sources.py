@@ -6,6 +6,7 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.apt.archive import OWN_FILES
 from gpuhost.domain.apt.conflicts import conflicts, malformed
+from gpuhost.domain.apt.other_releases import other_releases
 from gpuhost.domain.moment import utc
 from gpuhost.domain.redact import redact_credentials
 from gpuhost.plans.apt import plan
@@ -66,4 +67,32 @@ def sources(snapshot: Snapshot, settings: Settings) -> Verdict:
         "; ".join(differences),
         fix="undo the change, because packages run programs as root; or run the deploy again to "
         "accept it",
+    )
+
+
+@check("apt.release", "The distribution's packages come from the release that the host runs.")
+def release(snapshot: Snapshot, settings: Settings) -> Verdict:
+    sources = snapshot.apt.sources
+    codename = sources.distribution.codename
+    codenames = {each.file: each.codename for each in snapshot.apt.releases if each.codename}
+    others = other_releases(sources.files, sources.distribution, codenames)
+    expected = f"only {codename}"
+    if not others:
+        return ok(codename or "not named", expected=expected)
+    places = "; ".join(map(str, others))
+    if snapshot.apt.pinned:
+        return ok(f"{codename}, and others by preference", expected=expected, evidence=places)
+    newer = [each for each in others if each.newer]
+    if not newer:
+        return warn(
+            expected,
+            f"older releases too: {places}",
+            fix="remove them, unless a package needs them: they get no security updates after "
+            "their end",
+        )
+    return fail(
+        expected,
+        f"apt installs packages of another release on {codename}: {places}",
+        evidence="an installation would upgrade parts of the system, such as libc6",
+        fix=f"name {codename} there, or finish the upgrade of the whole system first",
     )

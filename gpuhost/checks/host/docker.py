@@ -8,6 +8,7 @@ from gpuhost.checks.repository import repository_verdict
 from gpuhost.checks.unreachable import DOCKER, fix_for
 from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.sizes import GB, format_size
+from gpuhost.plans.docker_addresses import cuts_login_off
 from gpuhost.plans.docker_packages import (
     MIN_COMPOSE,
     conflicting_packages,
@@ -21,8 +22,8 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
 
-# Its files have no section [Install]: it cannot be enabled.
-START_STATIC = f"systemctl add-wants multi-user.target {ENGINE}"
+# Its files have no section [Install]: it cannot be enabled. With --root=/ systemd does not reload.
+START_STATIC = f"systemctl add-wants --root=/ multi-user.target {ENGINE}"
 # As for RAM: firmware and the kernel reserve a part.
 RESERVED_SHARE = 0.06
 
@@ -39,6 +40,8 @@ def apt_repository(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 def _install_fix(snapshot: Snapshot, settings: Settings) -> str:
     """How to get the packages: some networks cannot reach Docker's archive."""
+    if cut := cuts_login_off(snapshot, settings):
+        return cut
     if settings.docker_source != "docker-ce":
         return AGAIN
     try:

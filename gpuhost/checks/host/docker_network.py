@@ -5,11 +5,13 @@ from __future__ import annotations
 from gpuhost.checks.finding import Verdict, fail, later, ok, warn
 from gpuhost.checks.registry import check
 from gpuhost.plans.docker_network import (
-    bridgeless,
+    addressless,
+    bridge_disabled_by,
+    forwarding_disabled_by,
     is_forwarding_at_boot,
+    masquerading_disabled_by,
     not_forwarding,
-    unforwarded,
-    unmasqueraded,
+    too_large,
 )
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -24,14 +26,22 @@ EXPECTED = "the kernel forwards, and the engine makes its rules"
 def network(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    if source := unmasqueraded(snapshot):
+    if source := masquerading_disabled_by(snapshot):
         return fail(
             EXPECTED,
             "containers reach no other machine: the engine makes no rules, and none masquerades",
             evidence=source,
             fix=f"remove {source}, {_after(source)}; to limit published ports, use firewall_allow",
         )
-    if source := bridgeless(snapshot):
+    if bridge := addressless(snapshot):
+        return fail(
+            "containers' bridge has an address",
+            f"containers have no network: {bridge} has lost its address",
+            evidence="systemd-networkd and NetworkManager take it, if they manage it",
+            fix="networkctl; nmcli device: let them leave docker0, br-* and veth* unmanaged, then "
+            "systemctl restart docker",
+        )
+    if source := bridge_disabled_by(snapshot):
         built = warn(
             EXPECTED,
             "images are built without a network",
@@ -39,8 +49,21 @@ def network(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix=f"remove {source}, {_after(source)}",
         )
     else:
-        built = ok(EXPECTED)
+        built = ok(EXPECTED, evidence=_packets(snapshot))
     return _forwarding(snapshot, snapshot.docker.engine) or built
+
+
+def _packets(snapshot: Snapshot) -> str:
+    """Many networks make up for it, so it is no fault by itself."""
+    packet = too_large(snapshot)
+    if packet is None:
+        return ""
+    return (
+        f"containers send {packet.mtu} bytes, and {packet.interface} takes {packet.fits}: if their "
+        f'connections hang, set "mtu": {packet.fits} in {DAEMON_JSON}, and for the networks of '
+        'Compose "default-network-opts": {"bridge": {"com.docker.network.driver.mtu": '
+        f'"{packet.fits}"}}}}, then systemctl restart docker'
+    )
 
 
 def _after(source: str) -> str:
@@ -50,7 +73,7 @@ def _after(source: str) -> str:
 
 def _forwarding(snapshot: Snapshot, engine: Engine) -> Verdict | None:
     lines = ", ".join(map(str, not_forwarding(snapshot)))
-    left_off = unforwarded(snapshot)
+    left_off = forwarding_disabled_by(snapshot)
     fixes = [f"delete {lines}, or set it to 1"] if lines else []
     fixes += [f"remove {left_off}, {_after(left_off)}"] if left_off else []
     fix, boot = "; ".join(fixes), "after the next boot containers"

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
-from gpuhost.domain.nvidia.display import is_obsolete, why_left_out
+from gpuhost.domain.nvidia.branches import recommended_branch
+from gpuhost.domain.nvidia.cards import Card
+from gpuhost.domain.nvidia.display import driven_together, is_obsolete, why_left_out
+from gpuhost.domain.nvidia.driver_choice import module_flavour
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device, slot_of
+from gpuhost.domain.nvidia.refusals import Refusal
 from gpuhost.plans.gpu import cards_on_record, reason_without_driver
+from gpuhost.plans.nvidia_unfit import refusals
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -39,7 +44,7 @@ def card(snapshot: Snapshot, settings: Settings) -> Verdict:
             return warn(
                 "every card has a driver",
                 "; ".join((names, *others)),
-                fix="no driver serves all of them: put the cards into different hosts",
+                fix=_fix_of_wasted(snapshot),
             )
         return ok("; ".join((names, *others)))
     recorded = cards_on_record(snapshot)
@@ -54,13 +59,32 @@ def card(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
+def _compute_cards(snapshot: Snapshot) -> list[Card]:
+    known = (card_of_device(device.device) for device in snapshot.nvidia.on_bus)
+    return [card for card in known if card and not card.display and not is_obsolete(card)]
+
+
+def _fix_of_wasted(snapshot: Snapshot) -> str:
+    cards = _compute_cards(snapshot)
+    best = recommended_branch(cards)
+    if best is None or not driven_together(cards):
+        return "no driver serves all of them: put the cards into different hosts"
+    kind = module_flavour(cards, best).value
+    return (
+        f"branch {best} with the {kind} kernel modules drives all of them: install it by hand; or "
+        "put the cards into different hosts"
+    )
+
+
 def _others(snapshot: Snapshot) -> list[str]:
     """The cards that are on the bus and that this host does not use, with the reason."""
     found = []
-    driver = snapshot.nvidia.driver
+    driver, together = snapshot.nvidia.driver, driven_together(_compute_cards(snapshot))
+    branch = driver.branch if driver else None
     for device in snapshot.nvidia.left_out:
         known = card_of_device(device.device)
-        why = f" ({why_left_out(known, driver.branch if driver else None)})" if known else ""
+        may_be_served = together and known in _compute_cards(snapshot)
+        why = f" ({why_left_out(known, branch, together=may_be_served)})" if known else ""
         found.append(f"left out: {name_of(device)}{why}")
     for device in snapshot.nvidia.passed_through:
         found.append(f"passed to virtual machines: {name_of(device)} ({device.driver})")
@@ -93,12 +117,19 @@ def count(snapshot: Snapshot, settings: Settings) -> Verdict:
     if answering == expected:
         return ok(str(answering))
     silent = _silent(snapshot)
+    refused = _refused(snapshot)
     lost = expected == recorded and not settings.gpu_count and found < recorded
     return fail(
         f"{expected} cards{', as at the last deploy' if lost else ''}",
         f"{answering} answer, {on_bus} on the bus",
-        evidence=f"not answering: {', '.join(silent)}" if silent else "",
-        fix=_fix_of_count(found, silent=bool(silent), lost=lost),
+        evidence="\n".join(
+            (
+                *([f"not answering: {', '.join(silent)}"] if silent else []),
+                *(f"{one.reason.cause}: {one.text}" for one in refused),
+            )
+        ),
+        fix="; ".join(dict.fromkeys(one.reason.fix for one in refused))
+        or _fix_of_count(found, silent=bool(silent), lost=lost),
     )
 
 
@@ -113,10 +144,20 @@ def _fix_of_count(found: int, *, silent: bool, lost: bool) -> str:
     )
 
 
-def _silent(snapshot: Snapshot) -> list[str]:
+def _silent_devices(snapshot: Snapshot) -> list[PciDevice]:
     """The cards that are on the bus and do not answer."""
     answer = {gpu.slot for gpu in snapshot.nvidia.answering}
-    return [name_of(gpu) for gpu in snapshot.nvidia.gpus if slot_of(gpu.slot) not in answer]
+    return [gpu for gpu in snapshot.nvidia.gpus if slot_of(gpu.slot) not in answer]
+
+
+def _silent(snapshot: Snapshot) -> list[str]:
+    return [name_of(gpu) for gpu in _silent_devices(snapshot)]
+
+
+def _refused(snapshot: Snapshot) -> list[Refusal]:
+    """What the driver says of the cards that do not answer."""
+    slots = {slot_of(gpu.slot)[:-2] for gpu in _silent_devices(snapshot)}
+    return [one for one in refusals(snapshot) if one.card in slots]
 
 
 def reason_not_working(snapshot: Snapshot) -> str:

@@ -11,13 +11,17 @@ from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.branches import recommended_branch
 from gpuhost.domain.nvidia.driver_state import SENTENCES, DriverState
 from gpuhost.plans.gpu import reason_without_driver
-from gpuhost.plans.nvidia import install_plan, reboot_reason, wrong_modules
-from gpuhost.plans.nvidia_libcuda import without_libcuda
+from gpuhost.plans.nvidia import install_plan, reboot_reason
+from gpuhost.plans.nvidia_libcuda import without_libcuda, without_smi
 from gpuhost.plans.nvidia_loading import blocked_by, strange_holders
+from gpuhost.plans.nvidia_unfit import STATES, refusal, two_drivers, unfit
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 # If one of these fails, it describes the state better.
+ONE_DRIVER = (
+    "keep one: nvidia-uninstall, or apt-get purge the packages (dpkg -l '*nvidia*'); then reboot"
+)
 BETTER_DESCRIBED = ("nvidia.nouveau", "nvidia.secure_boot")
 
 
@@ -36,7 +40,8 @@ def driver(snapshot: Snapshot, settings: Settings) -> Verdict:
         )
     if diagnosis.state is DriverState.WORKING:
         return ok(
-            f"driver {snapshot.nvidia.driver}", evidence=f"CUDA {snapshot.nvidia.header.cuda}"
+            f"driver {snapshot.nvidia.driver}",
+            evidence=f"CUDA {snapshot.nvidia.header.cuda}" if snapshot.nvidia.header.cuda else "",
         )
     if diagnosis.state is DriverState.INFOROM_WARNING:
         return warn(
@@ -50,10 +55,11 @@ def driver(snapshot: Snapshot, settings: Settings) -> Verdict:
             return later(f"{diagnosis.state.value}: see {other}")
     if diagnosis.state is DriverState.UNKNOWN:
         return unknown(f"{diagnosis.cause} {diagnosis.evidence}".strip(), fix=diagnosis.action)
+    refused = refusal(snapshot) if diagnosis.state in STATES else None
     return fail(
         "a driver that answers",
         f"{diagnosis.state.value}: {_cause(snapshot)}",
-        evidence=diagnosis.evidence,
+        evidence=refused.text if refused else diagnosis.evidence,
         fix=_fix(snapshot, settings),
     )
 
@@ -61,15 +67,23 @@ def driver(snapshot: Snapshot, settings: Settings) -> Verdict:
 def _cause(snapshot: Snapshot) -> str:
     state = snapshot.nvidia.diagnosis.state
     kernels = snapshot.kernels
+    if reason := unfit(snapshot):
+        return reason
     if state is DriverState.MODULE_NOT_LOADED and kernels.installed:
         if kernels.running not in kernels.nvidia:
             have = f"only for: {', '.join(kernels.nvidia)}" if kernels.nvidia else "nor for another"
             return f"no module for the running kernel {kernels.running} ({have})"
         if blocked := blocked_by(snapshot):
             return f"modprobe blocks it: {blocked}"
+        if refused := refusal(snapshot):
+            return refused.reason.cause
         return f"the module for {kernels.running} exists, but is not loaded: reboot?"
-    if state is DriverState.NO_DEVICES and wrong_modules(snapshot):
-        return wrong_modules(snapshot)
+    if state is DriverState.NO_DEVICES and (refused := refusal(snapshot)):
+        return refused.reason.cause
+    if state is DriverState.LIBRARY_MISMATCH and (reason := two_drivers(snapshot)):
+        return reason
+    if state is DriverState.ABSENT and (loaded := snapshot.nvidia.module):
+        return f"driver {loaded.version} is loaded, and nvidia-smi is not installed"
     if state is DriverState.ABSENT and (strangers := strange_holders(snapshot)):
         return f"no NVIDIA driver is installed, and {strangers}, which gpuhost leaves alone"
     if state is DriverState.ABSENT and snapshot.nvidia.rival:
@@ -91,11 +105,17 @@ def _fix(snapshot: Snapshot, settings: Settings) -> str:
             return fix_for(plan.repository, snapshot, NVIDIA)
         return plan.refusal or AGAIN
     state = snapshot.nvidia.diagnosis.state
-    if state is DriverState.ABSENT:
+    if state is DriverState.ABSENT and snapshot.nvidia.module:
+        return without_smi(snapshot)
+    if state is DriverState.ABSENT or unfit(snapshot):
         branch = recommended_branch(snapshot.nvidia.cards)
         return f"{INSTALL} (branch {branch})" if branch else INSTALL
     if state is DriverState.MODULE_NOT_LOADED and blocked_by(snapshot):
         return UNBLOCK
+    if state is DriverState.LIBRARY_MISMATCH and two_drivers(snapshot):
+        return ONE_DRIVER
+    if state in STATES and (refused := refusal(snapshot)):
+        return refused.reason.fix
     if reboot_reason(snapshot) and settings.nvidia_driver == "install":
         return REBOOT
     return SENTENCES[state][1]

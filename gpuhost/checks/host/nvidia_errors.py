@@ -10,6 +10,7 @@ from gpuhost.domain.nvidia.pci import card_of_device, slot_of
 from gpuhost.domain.nvidia.xid import CardError
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_health import is_settled
+from gpuhost.plans.nvidia_unfit import refusals
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
@@ -45,11 +46,13 @@ def errors(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 
 def _current(snapshot: Snapshot) -> list[CardError]:
-    """Errors without those of cards that failed to start at first, but now answer."""
+    """Errors without those of cards that did not start at first and now answer, or that the driver
+    refuses: nvidia.driver says why."""
+    refused = {refusal.card for refusal in refusals(snapshot)}
     return [
         error
         for error in snapshot.kernel_log.card_errors
-        if error.number or not _answers(error.card, snapshot)
+        if error.number or not (error.card in refused or _answers(error.card, snapshot))
     ]
 
 

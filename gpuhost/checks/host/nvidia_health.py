@@ -10,10 +10,12 @@ from gpuhost.checks.registry import check, finding_of
 from gpuhost.domain.nvidia.card_faults import (
     Fault,
     faults_of_fabric,
+    faults_of_licence,
     faults_of_link,
     faults_of_memory,
 )
 from gpuhost.domain.nvidia.card_heat import faults_of_clocks
+from gpuhost.domain.nvidia.card_paths import LICENCE
 from gpuhost.domain.nvidia.smi_xml import Report
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_health import (
@@ -105,6 +107,22 @@ def nvlink(snapshot: Snapshot, settings: Settings) -> Verdict:
         return verdict
     faults = [*faults_of_reports(snapshot, faults_of_fabric), *faults_of_nvlinks(snapshot)]
     return _verdict(faults, "a complete fabric, or none")
+
+
+@check("nvidia.licence", "Every virtual GPU has its licence.")
+def licence(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if verdict := _reason(snapshot, settings):
+        return verdict
+    if not snapshot.nvidia.vgpus:
+        return skip("no card is a virtual GPU")
+    virtual = {gpu.slot for gpu in snapshot.nvidia.answering if gpu.name in snapshot.nvidia.vgpus}
+    faults = [
+        one for one in faults_of_reports(snapshot, faults_of_licence) if one.bus_id in virtual
+    ]
+    own = [report for report in snapshot.nvidia_health.reports if report.bus_id in virtual]
+    if not any(report.text(*LICENCE) for report in own):
+        return skip("nvidia-smi does not say whether it has a licence")
+    return _verdict(faults, "a licence")
 
 
 @check("nvidia.stuck", "No process hangs in the driver (state D).")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Status, Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.plans.proxy import (
     APT_FILE,
     CLIENT_FILE,
@@ -31,12 +32,10 @@ def _judge(snapshot: Snapshot, settings: Settings, *paths: str) -> Verdict:
     if is_declared(settings):
         if not differing:
             return ok("as declared")
-        return fail(
-            "the declared proxy", f"differs in {', '.join(differing)}", fix="run the deploy again"
-        )
+        return fail("the declared proxy", f"differs in {', '.join(differing)}", fix=AGAIN)
     if not differing:
         return skip("no proxy is declared")
-    return fail("no proxy", f"left behind: {', '.join(differing)}", fix="run the deploy again")
+    return fail("no proxy", f"left behind: {', '.join(differing)}", fix=AGAIN)
 
 
 @check("proxy.apt", "apt uses the declared proxy.")
@@ -66,7 +65,7 @@ def client(snapshot: Snapshot, settings: Settings) -> Verdict:
     if is_declared(settings):
         if client_proxy.digest == client_digest(settings):
             return ok("as declared")
-        return fail("the declared proxy", f"differs in {CLIENT_FILE}", fix="run the deploy again")
+        return fail("the declared proxy", f"differs in {CLIENT_FILE}", fix=AGAIN)
     if client_proxy.recorded is not None and client_proxy.digest == client_proxy.recorded:
-        return fail("no proxy", f"left behind in {CLIENT_FILE}", fix="run the deploy again")
+        return fail("no proxy", f"left behind in {CLIENT_FILE}", fix=AGAIN)
     return skip("no proxy is declared")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.sizes import format_size
 from gpuhost.plans.swap import overriding, plan, present_size
 from gpuhost.settings import Settings
@@ -21,29 +22,43 @@ def size(snapshot: Snapshot, settings: Settings) -> Verdict:
     actual = format_size(snapshot.swap.total)
     present = present_size(snapshot, settings)
     if planned.size == 0 and present == 0:
-        return ok(actual, evidence=_in_words(snapshot))
+        kubelet = snapshot.engines.refuses_swap
+        reason = f"; {kubelet} does not start where swap is on" if kubelet else ""
+        return ok(actual, evidence=f"{_in_words(snapshot)}{reason}")
     if active and planned.size == present:
         return ok(actual, evidence=_in_words(snapshot))
     return fail(
         f"{format_size(planned.size)} in {settings.swap_path}",
         actual,
         evidence=planned.refusal or _in_words(snapshot),
-        fix=planned.fix or f"run the deploy again (it creates {settings.swap_path})",
+        fix=planned.fix or f"{AGAIN} (it creates {settings.swap_path})",
     )
 
 
-@check("swap.boot", "The swap file is in /etc/fstab, so that it is active after a reboot.")
+@check(
+    "swap.boot",
+    "The swap file is in /etc/fstab, so that it is active after a reboot, and a boot waits for no "
+    "other area that does not exist.",
+)
 def boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     planned = plan(snapshot, settings)
     if planned.refusal:
         return skip(planned.refusal)
     listed = snapshot.swap.in_fstab(settings.swap_path)
+    if listed == bool(planned.size) and snapshot.swap.lost:
+        lost = ", ".join(snapshot.swap.lost)
+        return warn(
+            "every swap area of /etc/fstab exists",
+            f"no disk is {lost}: each boot waits for it, 90 s by default",
+            fix="swapon --show and blkid tell which there are: correct the line in /etc/fstab, or "
+            "remove it",
+        )
     if listed == bool(planned.size):
         return ok("in /etc/fstab" if listed else "no swap file, no line in /etc/fstab")
     return fail(
         "in /etc/fstab" if planned.size else "not in /etc/fstab",
         "in /etc/fstab" if listed else "not in /etc/fstab",
-        fix="run the deploy again",
+        fix=AGAIN,
     )
 
 
@@ -81,7 +96,7 @@ def swappiness(snapshot: Snapshot, settings: Settings) -> Verdict:
         evidence=f"read after {SWAP_FILE}: {', '.join(map(str, others))}" if others else "",
         fix=f"remove {SWAPPINESS} from {others[0]}, or set adopt=True"
         if others
-        else f"run the deploy again: it writes {SWAP_FILE}, which is read last",
+        else f"{AGAIN}: it writes {SWAP_FILE}, which is read last",
     )
 
 

@@ -7,12 +7,20 @@ from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.kernel import Maker, maker
-from gpuhost.plans.system import BLOCKED, UPDATES_FILE, updates_text
+from gpuhost.plans.system import (
+    BLOCKED,
+    ORIGINS_FIX,
+    UPDATES_FILE,
+    no_security_origin,
+    updates_text,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.packages import installed_packages
-from gpuhost.snapshot.system import REBOOT_REQUIRED, System
+from gpuhost.snapshot.reboot import REBOOT_REQUIRED
+from gpuhost.snapshot.system import System
 
 # Ubuntu's releases between two with long-term support have updates for nine months.
 SUPPORTED = {
@@ -130,11 +138,21 @@ def clock(snapshot: Snapshot, settings: Settings) -> Verdict:
             f"{running} runs, but has not reached a time server",
             fix="timedatectl timesync-status; chronyc sources; is UDP port 123 open?",
         )
-    return fail("synchronised", "no time service runs", fix="run the deploy again")
+    return fail("synchronised", "no time service runs", fix=AGAIN)
 
 
-@check("system.reboot", "No installed update waits for a reboot.")
+@check(
+    "system.reboot",
+    "No installed update waits for a reboot, and the running kernel still has its modules.",
+)
 def reboot(snapshot: Snapshot, settings: Settings) -> Verdict:
+    if kernel := snapshot.reboot.without_modules:
+        return fail(
+            "the modules of the running kernel",
+            f"needed: {kernel} runs, and its modules are no longer on disk",
+            evidence="what is not loaded yet cannot be loaded: iptables, overlay, bridges, nvidia",
+            fix="reboot",
+        )
     marked = snapshot.paths.get(REBOOT_REQUIRED)
     if not marked:
         return ok("not needed")
@@ -173,14 +191,14 @@ def updates(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = "security updates, without NVIDIA's and Docker's packages"
     if not settings.system_security_updates:
         if snapshot.paths.get(UPDATES_FILE):
-            return fail(
-                "not configured by gpuhost", f"{UPDATES_FILE} exists", fix="run the deploy again"
-            )
+            return fail("not configured by gpuhost", f"{UPDATES_FILE} exists", fix=AGAIN)
         return skip("system_security_updates is False")
     missing = _missing(snapshot)
-    if not missing:
-        return ok("on", expected=expected)
-    return fail(expected, "; ".join(missing), fix="run the deploy again")
+    if missing:
+        return fail(expected, "; ".join(missing), fix=AGAIN)
+    if without := no_security_origin(snapshot):
+        return fail(expected, f"none is installed: {without}", fix=ORIGINS_FIX)
+    return ok("on", expected=expected)
 
 
 def _missing(snapshot: Snapshot) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, ok
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.plans.proxy import is_declared
 from gpuhost.plans.system_files import PATHS, faults
 from gpuhost.settings import Settings
@@ -29,5 +30,5 @@ def files(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail(
         "; ".join(f"{fault.path} root {fault.mode}" for fault in wrong),
         "; ".join(lines),
-        fix=f"rm {' '.join(links)}; run the deploy again" if links else "run the deploy again",
+        fix=f"rm {' '.join(links)}; {AGAIN}" if links else AGAIN,
     )

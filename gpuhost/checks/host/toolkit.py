@@ -12,6 +12,7 @@ from gpuhost.plans.toolkit import reason_not_needed, specification_path, working
 from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.toolkit import RUNTIME
 
 NO_DRIVER = "the driver does not work: see the nvidia checks"
@@ -90,7 +91,7 @@ def held(snapshot: Snapshot, settings: Settings) -> Verdict:
 @check("toolkit.runtime", "The engine has the runtime `nvidia`, and its program exists.")
 def runtime(snapshot: Snapshot, settings: Settings) -> Verdict:
     if verdict := not_installed(snapshot, settings):
-        return verdict
+        return _left_behind(snapshot, settings) or verdict
     if snapshot.paths.get(RUNTIME) is None:
         return fail(RUNTIME, "it does not exist, although its package is installed", fix=AGAIN)
     if snapshot.docker.engine is None:
@@ -101,6 +102,24 @@ def runtime(snapshot: Snapshot, settings: Settings) -> Verdict:
         if _fails(other, snapshot, settings):
             return later(f"the engine does not have it: see {other}")
     return fail("registered", "docker info does not show it", fix="systemctl restart docker")
+
+
+def _left_behind(snapshot: Snapshot, settings: Settings) -> Verdict | None:
+    """The removed toolkit's runtime as the engine's default: then no container starts at all."""
+    config = snapshot.docker.config.usable
+    is_default = config.get("default-runtime") == "nvidia"
+    if not reason_not_needed(snapshot, settings) or not is_default or snapshot.paths.get(RUNTIME):
+        return None
+    runtimes = config.get("runtimes")
+    own = runtimes.get("nvidia") if isinstance(runtimes, dict) else None
+    path = own.get("path") if isinstance(own, dict) else None
+    if path not in (None, RUNTIME, RUNTIME.rpartition("/")[2]):
+        return None
+    return fail(
+        "a default runtime that exists",
+        f"default-runtime is nvidia, and there is no {RUNTIME}: no container starts",
+        fix=f"remove default-runtime from {DAEMON_JSON}, then systemctl restart docker",
+    )
 
 
 @check("toolkit.cdi", "The CDI specification matches the loaded driver, and is kept up to date.")

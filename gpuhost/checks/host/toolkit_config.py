@@ -11,7 +11,7 @@ from gpuhost.domain.toolkit.config import BY_ENVIRONMENT, CONFIG, MODES
 from gpuhost.domain.toolkit.cuda_causes import NO_CGROUPS
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.plans.reload import left_to_systemd
-from gpuhost.plans.toolkit import gives_by_cdi
+from gpuhost.plans.toolkit import gives_by_cdi, is_proven
 from gpuhost.plans.toolkit_packages import release
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -26,7 +26,8 @@ def config(snapshot: Snapshot, settings: Settings) -> Verdict:
     if verdict := not_installed(snapshot, settings):
         return verdict
     values, by_cdi = snapshot.toolkit.config, gives_by_cdi(snapshot)
-    if values.no_cgroups and not by_cdi:
+    # In an unprivileged container (LXC) and for a rootless engine it works, and only so.
+    if values.no_cgroups and not by_cdi and not is_proven(snapshot, settings):
         return fail("no-cgroups = false", NO_CGROUPS.cause, fix=NO_CGROUPS.fix)
     if not values.by_environment and not by_cdi:
         return fail(

@@ -8,10 +8,11 @@ from gpuhost.checks.finding import Status, Verdict, fail, later, ok
 from gpuhost.checks.host.toolkit import NO_DRIVER, not_installed
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.domain.advice import AGAIN
+from gpuhost.domain.toolkit.causes import NO_ACCESS, cause_of
 from gpuhost.domain.toolkit.config import CONFIG
 from gpuhost.domain.toolkit.cuda_answer import CudaAnswer
 from gpuhost.domain.toolkit.cuda_causes import NO_CGROUPS, cuda_cause
-from gpuhost.domain.toolkit.proof import NO_ACCESS, Proof, cause_of
+from gpuhost.domain.toolkit.proof import Proof
 from gpuhost.plans.toolkit import (
     cards,
     circumstances,
@@ -47,16 +48,23 @@ def proof(snapshot: Snapshot, settings: Settings) -> Verdict:
     if installed and installed.modified > last.time:
         # The engine looks for the toolkit when it starts: it may not know this version.
         changes.append("the toolkit was installed again")
-    if last.host is None:
-        changes.append("an older gpuhost did not call CUDA")
-    if CONFIG in changes and finding_of("toolkit.config", snapshot, settings).status is Status.FAIL:
+    is_complete = last.circumstances.is_complete
+    config_may_differ = CONFIG in changes or not is_complete
+    if config_may_differ and _is_failing("toolkit.config", snapshot, settings):
         return later("the toolkit's configuration is wrong: see toolkit.config")
     if changes:
         return fail(expected, f"not tested since a change: {'; '.join(changes)}", fix=AGAIN)
+    if last.host is None or not is_complete:
+        lacks = "call CUDA" if last.host is None else "record the configuration"
+        return fail(expected, f"tested by an older gpuhost, which did not {lacks}", fix=AGAIN)
     return _failure(snapshot, last, expected) or ok(
         f"{last.gpus} GPU(s) in {last.circumstances.image} on {_day(last.time)}",
         evidence=_versions(last),
     )
+
+
+def _is_failing(id: str, snapshot: Snapshot, settings: Settings) -> bool:
+    return finding_of(id, snapshot, settings).status is Status.FAIL
 
 
 def _failure(snapshot: Snapshot, last: Proof, expected: str) -> Verdict | None:

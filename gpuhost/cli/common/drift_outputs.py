@@ -1,4 +1,6 @@
-"""Outputs of a drift run besides the terminal. Checked before any host is contacted."""
+"""Outputs of a drift run besides the terminal. Checked before any host is contacted; what writes
+them is imported when it is needed: each is a tenth of the command's start.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,6 @@ from gpuhost.drift.run_lock import run_lock
 from gpuhost.drift.since import Changes, compare, forget_removed_hosts, open_findings
 from gpuhost.drift.trend import Reading
 from gpuhost.fleet.reading import one_line
-from gpuhost.outputs import drift_page
-from gpuhost.outputs.notify import message, send, unusable
 
 NOTIFY = "GPUHOST_NOTIFY"
 
@@ -75,7 +75,11 @@ class Outputs:
         return f"--history {self.history}: {why}" if why else ""
 
     def _unusable(self) -> str:
-        bad_urls = unusable(self.notify) if self.notify else []
+        if not self.notify:
+            return ""
+        from gpuhost.outputs.notify import unusable
+
+        bad_urls = unusable(self.notify)
         if not bad_urls:
             return ""
         return (
@@ -121,6 +125,8 @@ class Outputs:
     def _write_page(self, report: DriftReport, changes: Changes | None) -> bool:
         if not (path := self.html):
             return True
+        from gpuhost.outputs import drift_page
+
         new = changes.new_findings if changes else frozenset()
         return _try_write(
             "--html", lambda: drift_page.write(path, drift_page.page(report, new=new))
@@ -129,7 +135,6 @@ class Outputs:
     def _write_metrics(self, report: DriftReport, seconds: float) -> bool:
         if not (path := self.metrics):
             return True
-        # Its library takes as long to import as a tenth of the command's start.
         from gpuhost.outputs import metrics
 
         return _try_write("--metrics", lambda: metrics.write(path, report, seconds))
@@ -137,6 +142,8 @@ class Outputs:
     def _notify(self, report: DriftReport, changes: Changes) -> None:
         if not (self.notify and changes.changed):
             return
+        from gpuhost.outputs.notify import message, send
+
         try:
             failed = send(self.notify, message(report, changes))
         except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -14,13 +14,10 @@ import click
 import gevent  # type: ignore[import-untyped]
 from pyinfra.api.host import Host
 from pyinfra_cli.util import parse_cli_arg  # type: ignore[import-untyped]
-from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from typing_extensions import override
 
 from gpuhost.cli.common import streams
 from gpuhost.domain.exit_status import Exit
-from gpuhost.domain.plain_text import plain
 from gpuhost.fleet.host_keys import refuse_unknown_host_keys
 from gpuhost.fleet.host_pool import OnDone
 from gpuhost.fleet.inventory import Fleet, load
@@ -206,28 +203,19 @@ def _pyinfra_warnings() -> Iterator[None]:
 @contextmanager
 def _progress(hosts: Sequence[Host]) -> Iterator[OnDone]:
     """On a terminal, show how many hosts are done and which are not."""
-    columns = TextColumn("{task.completed:g}/{task.total:g} hosts"), TimeElapsedColumn()
-    names = TextColumn("{task.description}", markup=False)
-    remaining = [host.name for host in hosts]
-    # Created here, on the terminal itself: the inventory's stdout is redirected to stderr.
-    # Without a thread of its own, which worker processes would inherit.
-    with Progress(*columns, names, auto_refresh=False, **_on_terminal()) as bar:
-        task = bar.add_task(_waiting_for(remaining), total=len(hosts))
+    with ExitStack() as shown:
+        bar: list[OnDone] = []
 
         def on_done(host: str | None) -> None:
-            if host is not None:
-                remaining.remove(host)
-                bar.update(task, advance=1, description=_waiting_for(remaining))
-            bar.refresh()
+            if not bar:
+                # With the first connections: they do not wait for it.
+                from gpuhost.cli.common.progress import progress
 
-        yield on_done
+                bar.append(shown.enter_context(progress([host.name for host in hosts])))
+            bar[0](host)
 
-
-def _on_terminal() -> dict[str, Any]:
-    stderr = Console(stderr=True)
-    return {"console": stderr, "transient": True, "disable": not stderr.is_terminal}
+        yield on_done if sys.stderr.isatty() else _show_nothing
 
 
-def _waiting_for(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return plain(f"waiting for {', '.join(names[:3])}{more}") if names else ""
+def _show_nothing(host: str | None) -> None:
+    pass

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from types import ModuleType
 
 # What imports create is never garbage.
 gc.disable()
@@ -21,8 +22,18 @@ gevent.events.notify_and_call_entry_points = gevent.events.notify
 # isort: split
 import pyinfra_cli  # type: ignore[import-untyped]  # noqa: E402, F401
 
-# paramiko imports it for `Match exec` in an ssh_config, where pyinfra puts its own in place of it.
-_without: dict[str, None] = {} if "invoke" in sys.modules else {"invoke": None}
+
+class _Mocks(ModuleType):
+    """typeguard accepts a `Mock` for any type. The real module imports asyncio."""
+
+    Mock = type("Mock", (), {})
+    patch = None
+
+
+# paramiko imports invoke for `Match exec` in an ssh_config, where pyinfra puts its own in place of
+# it; pyinfra imports typeguard.
+_without = {"invoke": None, "unittest.mock": _Mocks("unittest.mock")}
+_without = {name: module for name, module in _without.items() if name not in sys.modules}
 sys.modules.update(_without)  # type: ignore[arg-type]
 
 # isort: split

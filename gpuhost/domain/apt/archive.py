@@ -37,7 +37,7 @@ _COMPONENTS = {
 }
 # Suites that follow the releases.
 _ALIASES = ("stable", "oldstable", "testing", "unstable", "sid", "devel")
-_SUITE = re.compile(
+RELEASE_OF_SUITE = re.compile(
     r"(?P<release>[a-z]+)"
     r"(?:[-/](?:updates|security|backports|backports-sloppy|proposed|proposed-updates))?"
 )
@@ -169,7 +169,9 @@ class OwnArchives:
 
     def archive(self, uri: str, entry: Entry) -> Archive | None:
         """The archive behind one URI of a definition, if it is the distribution's own."""
-        if archive_key(uri) not in self._keys or not all(map(_SUITE.fullmatch, entry.suites)):
+        if archive_key(uri) not in self._keys or not all(
+            map(RELEASE_OF_SUITE.fullmatch, entry.suites)
+        ):
             return None
         listed = self._mirror_lists.get(mirror_list_path(uri) or "", ())
         for location in (uri, *listed):
@@ -195,7 +197,9 @@ class OwnArchives:
         return self._location_fits(path, uri, entry)
 
     def _suites_fit(self, entry: Entry) -> bool:
-        releases = [match["release"] for s in entry.suites if (match := _SUITE.fullmatch(s))]
+        releases = [
+            match["release"] for s in entry.suites if (match := RELEASE_OF_SUITE.fullmatch(s))
+        ]
         # "partner" on archive.canonical.com has the same suites and key.
         if not set(entry.components) <= _COMPONENTS[self._distribution.id]:
             return False

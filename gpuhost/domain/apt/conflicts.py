@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gpuhost.domain.apt.archive import LIST
-from gpuhost.domain.apt.documents import blocks
+from gpuhost.domain.apt.documents import blocks, once_for_each_file
 from gpuhost.domain.apt.entry import Entry, SourceFile
 from gpuhost.domain.apt.release_files import list_file
 
@@ -45,12 +45,17 @@ class Conflict:
 
 def definitions(files: Iterable[SourceFile]) -> list[Definition]:
     """Every active definition in apt's own order: sources.list, then the others by name."""
-    return [
+    in_order = sorted(files, key=lambda file: (file.path != LIST, file.path))
+    return [definition for file in in_order for definition in _definitions(file)]
+
+
+@once_for_each_file
+def _definitions(file: SourceFile) -> tuple[Definition, ...]:
+    return tuple(
         Definition(file.path, _first_field(text, number), number + text.count("\n"), entry)
-        for file in sorted(files, key=lambda file: (file.path != LIST, file.path))
         for number, text, entry in _numbered(file)
         if entry is not None
-    ]
+    )
 
 
 def conflicts(files: Iterable[SourceFile], architecture: str, apt_version: str) -> list[Conflict]:

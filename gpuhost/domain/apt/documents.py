@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import TypeVar
 
 from gpuhost.domain.apt import deb822, one_line
 from gpuhost.domain.apt.archive import LIST, Distribution, OwnArchives
 from gpuhost.domain.apt.entry import Block, Entry, SourceFile
 
+T = TypeVar("T")
 # Characters of a file that is kept after it was parsed.
 SHORT = 16_000
 
@@ -24,21 +26,20 @@ def is_mirror_list(file: SourceFile) -> bool:
     return not file.path.endswith((".sources", ".list")) or not file.path.startswith(LIST)
 
 
-def blocks(file: SourceFile) -> Sequence[Block]:
+def once_for_each_file(parse: Callable[[SourceFile], T]) -> Callable[[SourceFile], T]:
+    """Several checks need the same file, and the hosts of a fleet have equal ones."""
+    parse_once = lru_cache(maxsize=256)(parse)
+    return lambda file: parse_once(file) if len(file.content) <= SHORT else parse(file)
+
+
+@once_for_each_file
+def blocks(file: SourceFile) -> tuple[Block, ...]:
     """The file in pieces; their texts joined with newlines are the file again."""
-    return _blocks_once(file) if len(file.content) <= SHORT else _blocks(file)
-
-
-def _blocks(file: SourceFile) -> tuple[Block, ...]:
     if is_mirror_list(file):
         return ()
     if file.path.endswith(".sources"):
         return tuple(deb822.stanzas(file.content))
     return tuple(one_line.lines(file.content))
-
-
-# Several checks need the same file, and the hosts of a fleet have equal ones.
-_blocks_once = lru_cache(maxsize=256)(_blocks)
 
 
 def entries(files: Iterable[SourceFile]) -> list[tuple[str, Entry]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from gpuhost.domain.apt.archive import Distribution
 from gpuhost.domain.apt.documents import entries, own_archives
@@ -25,6 +26,11 @@ class HostSources:
     saved: tuple[SourceFile, ...]
     record: Record | None
     distribution: Distribution
+
+    @cached_property
+    def undone(self) -> Plan:
+        """`to_original`, made once: several checks need it."""
+        return to_original(self)
 
     def own_suites(self) -> tuple[tuple[Archive, str], ...]:
         """The suites of the distribution's own archives that are in use."""

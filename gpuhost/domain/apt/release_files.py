@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+
+BEFORE_SERVER = re.compile(r"^[a-z+]+:(?://)?(?:[^/@]*@)?")
+QUOTED = re.compile(r'[\\|{}\[\]<>"^~_=!@#$%&*]')
 
 
+# Several checks ask for each archive of a host.
+@lru_cache(maxsize=128)
 def list_file(uri: str, suite: str) -> str:
     """The name under which apt keeps the InRelease of a suite (apt-pkg's URItoFileName).
 
@@ -13,7 +19,7 @@ def list_file(uri: str, suite: str) -> str:
 
     + suite: "/" for a flat repository
     """
-    place = re.sub(r"^[a-z+]+:(?://)?(?:[^/@]*@)?", "", uri.removesuffix("/"))
-    quoted = re.sub(r'[\\|{}\[\]<>"^~_=!@#$%&*]', lambda char: f"%{ord(char[0]):02x}", place)
+    place = BEFORE_SERVER.sub("", uri.removesuffix("/"))
+    quoted = QUOTED.sub(lambda char: f"%{ord(char[0]):02x}", place)
     directory = quoted if suite == "/" else f"{quoted}/dists/{suite}"
     return f"{directory}/InRelease".replace("/", "_")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from gpuhost.domain.apt.openpgp import NoKey, fingerprints
@@ -59,7 +60,7 @@ class Repository:
     @property
     def sources(self) -> str:
         """The sources file, whole."""
-        return render("apt/repository.sources.j2", repository=self)
+        return _sources(self)
 
     def refused_key(self, key: bytes) -> str:
         """Why a key file is not to be trusted; empty if it holds the declared key and no other."""
@@ -74,3 +75,9 @@ class Repository:
                 f"not the declared {self.fingerprint}"
             )
         return ""
+
+
+# Each host of a fleet has the same few, and several checks ask for each.
+@lru_cache(maxsize=16)
+def _sources(repository: Repository) -> str:
+    return render("apt/repository.sources.j2", repository=repository)

@@ -14,7 +14,8 @@ from gpuhost.domain.firewall.conditions import (
     is_source_set,
 )
 from gpuhost.domain.firewall.packet import Match, Packet
-from gpuhost.domain.firewall.tables import Option, grouped, words
+from gpuhost.domain.firewall.tables import Option, grouped
+from gpuhost.domain.shell_words import shell_words
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Rule:
     @lru_cache(maxsize=8192)
     def parse(cls, text: str) -> Rule:
         """Read a rule as `iptables-save` prints it: the target and its options are last."""
-        before, jump, after = _split(words(text))
+        before, jump, after = _split(shell_words(text))
         every = [option for option in grouped(before) if not _is_known_module(option)]
         # Most rules are about another protocol or port: asked first.
         every.sort(key=lambda option: option[1] not in FIRST)

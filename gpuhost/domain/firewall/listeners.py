@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gpuhost.domain.firewall.sockets import PORT, Socket, is_loopback, parse_sockets
 
@@ -62,6 +63,8 @@ class Listener:
         return "; perhaps only a client" if self.perhaps_client else ""
 
 
+# Two parts of a snapshot need each.
+@lru_cache(maxsize=4)
 def parse_ss(output: str) -> tuple[Listener, ...]:
     """What `ss` printed, without loopback and without clients' sockets."""
     found = (_listener(each) for each in parse_sockets(output) if not is_loopback(each.address))

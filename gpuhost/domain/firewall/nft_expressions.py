@@ -25,8 +25,10 @@ MARKS = (("meta", "mark"), ("ct", "mark"), ("mark",))
 # Bits that only fragments have: without a mask the one that forbids fragments is compared too.
 FRAGMENT = ("ip", "frag-off")
 ABSENT = ("exthdr", "ip", "meta", "ct")
-LONGEST = 40
-FOUND = ("oif", "oifname", "type")
+# Tokens of `saddr . dport @set` that are searched for the set.
+MOST_JOINED = 40
+# What `fib` looks up.
+FIB_RESULTS = ("oif", "oifname", "type")
 TCP_FLAGS = {"NONE", "FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECN", "CWR"}
 
 
@@ -78,7 +80,7 @@ def _limit(tokens: list[str]) -> Condition:
 
 def _fib(tokens: list[str]) -> Condition | None:
     """`fib saddr . iif oif missing`: the way back to the source is the way it came."""
-    end = next((at for at, token in enumerate(tokens[:6]) if token in FOUND), None)
+    end = next((at for at, token in enumerate(tokens[:6]) if token in FIB_RESULTS), None)
     if end is None:
         return None
     del tokens[1:end]
@@ -98,7 +100,7 @@ def _compared_to_none(tokens: list[str]) -> Condition:
 
 def _joined(word: str, tokens: list[str], lists: list[str]) -> Condition | None:
     """`ip saddr . tcp dport @set`: it is in it only if its source is."""
-    ends = (at for at, token in enumerate(tokens[:LONGEST]) if token.startswith(("@", "{")))
+    ends = (at for at, token in enumerate(tokens[:MOST_JOINED]) if token.startswith(("@", "{")))
     end = next(ends, None)
     if end is None:
         return None

@@ -16,7 +16,8 @@ from gpuhost.domain.firewall.iptables_rule import Rule
 from gpuhost.domain.firewall.nft_expressions import NEVER, expression, is_of
 from gpuhost.domain.firewall.packet import Match, Packet
 from gpuhost.domain.firewall.rule import Family
-from gpuhost.domain.firewall.tables import Chain, words
+from gpuhost.domain.firewall.tables import Chain
+from gpuhost.domain.shell_words import shell_words
 
 TABLE = re.compile(r"table (\w+) (\S+)(?: \{)?")
 BLOCK = re.compile(r"\s*(\w+) (\S+) \{")
@@ -182,7 +183,7 @@ def parse_rule(text: str) -> Rule:
 def _tokens(text: str) -> list[str]:
     """Words; a set in braces is one, `{22,80}`."""
     tokens: list[str] = []
-    for word in words(text.replace("{", " { ").replace("}", " } ")):
+    for word in shell_words(text.replace("{", " { ").replace("}", " } ")):
         if tokens and tokens[-1].startswith("{") and not tokens[-1].endswith("}"):
             tokens[-1] += word
         else:

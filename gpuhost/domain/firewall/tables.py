@@ -100,14 +100,9 @@ def options(rule: str) -> frozenset[Option]:
     """
     return frozenset(
         (negated, name, tuple(map(_bare, values)))
-        for negated, name, values in grouped(words(rule))
+        for negated, name, values in grouped(shell_words(rule))
         if name != "-m"
     )
-
-
-def words(rule: str) -> list[str]:
-    """A rule's words, without their quotes."""
-    return shell_words(rule)
 
 
 def _bare(word: str) -> str:

@@ -165,7 +165,10 @@ SEATING = "check the seating, riser and slot, and the slot's settings in the BIO
 def faults_of_fabric(report: Report) -> Iterator[Fault]:
     """NVSwitch systems only: other cards have no fabric. CUDA needs a complete one (error 802)."""
     state, status = report.text(paths.FABRIC_STATE), report.text(paths.FABRIC_STATUS)
-    fix = "systemctl restart nvidia-fabricmanager; journalctl -u nvidia-fabricmanager; then reboot"
+    fix = (
+        "systemctl restart nvidia-fabricmanager; journalctl -u nvidia-fabricmanager; then reboot; "
+        "in a virtual machine without it, its host has to set up the fabric: ask the provider"
+    )
     if state and (state.lower() != "completed" or status.lower() not in ("", "success")):
         what = f"its NVLink fabric is not set up ({state}): CUDA does not start (error 802)"
         yield Fault(what, Action.REBOOT, f"Fabric: {state} {status}".strip(), fix=fix)
@@ -179,6 +182,27 @@ def faults_of_fabric(report: Report) -> Iterator[Fault]:
     if wrong:
         what = "its NVLink fabric is degraded: programs on several cards are slower or fail"
         yield Fault(what, Action.INSPECT, f"Fabric Health: {', '.join(wrong)}", fix=fix)
+
+
+def faults_of_licence(report: Report) -> Iterator[Fault]:
+    """Virtual GPUs only: a whole card names a product that it has no licence for, and needs none.
+
+    NVIDIA, "Virtual GPU Client Licensing": without one, a virtual GPU is slowed down step by step.
+    """
+    status = report.text(*paths.LICENCE)
+    evidence = f"License Status: {status[:60]}"
+    if status.lower().startswith(("unlicensed", "expired")):
+        what = "it has no licence: it gets slower, and CUDA programs fail after some time"
+        yield Fault(what, Action.INSPECT, evidence, fix=LICENSING)
+    elif status and not status.lower().startswith("licensed"):
+        what = "the state of its licence is not known"
+        yield Fault(what, Action.INSPECT, evidence, fix=LICENSING, unknown=True)
+
+
+LICENSING = (
+    "journalctl -u nvidia-gridd; put the licence server's token into /etc/nvidia/ClientConfigToken "
+    "(older: its address into /etc/nvidia/gridd.conf); systemctl restart nvidia-gridd"
+)
 
 
 def unreadable(report: Report, numbers: tuple[str, ...], flags: tuple[str, ...]) -> Iterator[Fault]:

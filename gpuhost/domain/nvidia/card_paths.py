@@ -50,6 +50,12 @@ FABRIC_BANDWIDTH = "fabric/health/bandwidth"
 FABRIC_SUMMARY = "fabric/health/summary"
 ROUTE_UNHEALTHY = "fabric/health/route_unhealthy"
 
+# Until R450 "grid".
+LICENCE = (
+    "vgpu_software_licensed_product/license_status",
+    "grid_licensed_product/license_status",
+)
+
 MIG_PENDING = "mig_mode/pending_mig"
 
 

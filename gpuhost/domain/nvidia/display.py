@@ -40,10 +40,10 @@ def left_out(cards: Sequence[Card | None]) -> frozenset[int]:
     obsolete = {i for i, card in enumerate(cards) if card and is_obsolete(card)}
     rest = {i: card for i, card in enumerate(cards) if card and i not in obsolete}
     display = {i for i, card in rest.items() if card.display}
-    if _driven_together(rest.values()) or len(display) == len(rest):
+    if driven_together(rest.values()) or len(display) == len(rest):
         return frozenset(obsolete)
     others = [card for i, card in rest.items() if i not in display]
-    return frozenset(obsolete | display if _driven_together(others) else obsolete)
+    return frozenset(obsolete | display if driven_together(others) else obsolete)
 
 
 def without_display(cards: Sequence[Card]) -> tuple[Card, ...]:
@@ -51,17 +51,21 @@ def without_display(cards: Sequence[Card]) -> tuple[Card, ...]:
     return tuple(card for card in cards if not card.display) or tuple(cards)
 
 
-def _driven_together(cards: Iterable[Card]) -> bool:
+def driven_together(cards: Iterable[Card]) -> bool:
+    """Whether there is a driver for all of them."""
     allowed = branches(list(cards))
     return allowed.last is None or allowed.first <= allowed.last
 
 
-def why_left_out(card: Card, branch: int | None) -> str:
+def why_left_out(card: Card, branch: int | None, *, together: bool) -> str:
     """The reason in a few words.
 
     + branch: that of the driver in use; None: there is none
+    + together: another driver drives it and the others
     """
     last = card.architecture.last_branch
     if last is not None and (is_obsolete(card) or (branch or 0) > last):
         return f"{card.architecture.name}: driver branch {last} is its last"
+    if together:
+        return f"{card.architecture.name}: the kernel modules in use do not drive it"
     return f"{card.architecture.name}: no driver serves it together with the other cards"

@@ -9,6 +9,7 @@ from gpuhost.domain.nvidia.smi import clean, parse_header, parse_query
 
 # Texts: NVIDIA's nvidia-smi(1) and reports in public issue trackers. The first that is found
 # decides, before the exit code: several releases print these with 0 or 255.
+HANDLE = r"Unable to determine the device handle"
 TEXTS: tuple[tuple[re.Pattern[str], DriverState], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), state)
     for pattern, state in (
@@ -19,16 +20,20 @@ TEXTS: tuple[tuple[re.Pattern[str], DriverState], ...] = tuple(
             r"couldn.?t find libnvidia-ml|libnvidia-ml\.so[^\n]*(?:not found|cannot open)",
             DriverState.LIBRARY_MISSING,
         ),
-        (
-            r"Unable to determine the device handle|GPU is lost|fallen off the bus",
-            DriverState.OFF_THE_BUS,
-        ),
+        # What follows the card's name is NVML's own reason.
+        (rf"{HANDLE}.*: *Insufficient External Power", DriverState.POWER_CABLE),
+        (rf"{HANDLE}.*: *(?:Insufficient|No) Permission", DriverState.PERMISSION),
+        (rf"{HANDLE}.*: *(?:Not Found|Not Supported)", DriverState.NO_DEVICES),
+        (rf"{HANDLE}|GPU is lost|fallen off the bus", DriverState.OFF_THE_BUS),
         (r"No devices were found", DriverState.NO_DEVICES),
         (
             r"Failed to initialize NVML: (?:Insufficient Permissions|No Permission)",
             DriverState.PERMISSION,
         ),
-        (r"Failed to initialize NVML: Unknown Error", DriverState.NO_DEVICE_ACCESS),
+        (
+            r"Failed to initialize NVML: (?:Unknown Error|GPU access blocked)",
+            DriverState.NO_DEVICE_ACCESS,
+        ),
         (
             r"is not a valid field to query|Unknown field|is not recognized",
             DriverState.QUERY_REJECTED,
@@ -63,6 +68,8 @@ INFOROM_CODE = 14
 INFOROM_TEXT = re.compile(r"infoROM is corrupt", re.IGNORECASE)
 # nvidia-smi loads libcuda.so.1 for this value: N/A if there is none, ERR! if it does not start.
 LIBCUDA = re.compile(r"CUDA(?: UMD)? Version:\s*(N/A|ERR!)")
+# Their header ends with the driver's version.
+BEFORE_R410 = re.compile(r"Driver Version:\s*3\d\d\.\d+\s*\|", re.ASCII)
 LISTED_GPU = re.compile(r"^GPU \d+: .+\(UUID: GPU-", re.MULTILINE | re.ASCII)
 
 
@@ -108,6 +115,7 @@ def _diagnosis(state: DriverState, evidence: str = "") -> Diagnosis:
 def _has_output(text: str) -> bool:
     header = parse_header(text)
     answers_for_cuda = header.cuda is not None or libcuda_fault(text) != ""
+    answers_for_cuda = answers_for_cuda or BEFORE_R410.search(text) is not None
     complete = header.driver is not None and answers_for_cuda
     return complete or bool(parse_query(text)) or LISTED_GPU.search(text) is not None
 

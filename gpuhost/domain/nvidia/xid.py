@@ -23,6 +23,8 @@ from gpuhost.domain.nvidia.xid_catalogue import (
 
 OFF_THE_BUS = 79
 RECOVERY = 154
+# Of the GPU's System Processor (GSP), in the driver's words.
+LATCHED = "WPR2 already up"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class CardError:
         if self.of_switch:
             return _SWITCH_HARMLESS if "Non-fatal" in self.text else _SWITCH
         if self.number is None:
-            return _NOT_STARTED
+            return _LATCHED if LATCHED in self.text else _NOT_STARTED
         if self.number == RECOVERY:
             return _requested(self.text)
         if self.number in NVLINK:
@@ -77,6 +79,12 @@ _NOT_STARTED = Meaning(
     "its firmware or memory did not start",
     Action.REBOOT,
     "reboot; if it stays, compare the driver's branch and module flavour with the card",
+)
+# Seen on Blackwell after a failure of the GSP.
+_LATCHED = Meaning(
+    "its firmware did not start: protected memory is still set up from before the last reboot",
+    Action.REBOOT,
+    "switch the machine off for half a minute, at its power supply: a reboot does not reset it",
 )
 _SWITCH = Meaning(
     "an NVSwitch has a fault",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gpuhost.domain.toolkit.causes import Cause, cause_of
 from gpuhost.domain.toolkit.cuda_answer import (
     COMPAT,
     CONTROL,
@@ -19,7 +20,6 @@ from gpuhost.domain.toolkit.cuda_answer import (
     UVM,
     CudaAnswer,
 )
-from gpuhost.domain.toolkit.proof import Cause, cause_of
 
 MISSING = re.compile(r"(\S+): cannot open shared object file", re.ASCII)
 # Of NVIDIA_VISIBLE_DEVICES, where the engine gives cards by CDI.
@@ -63,7 +63,7 @@ class CudaConditions:
 NO_CGROUPS = Cause(
     "no-cgroups = true in the toolkit's config.toml: containers may not use the device nodes",
     "set no-cgroups = false in /etc/nvidia-container-runtime/config.toml, and recreate the "
-    "containers; only a rootless engine needs true",
+    "containers; only a rootless engine and an unprivileged container (LXC) need true",
 )
 
 

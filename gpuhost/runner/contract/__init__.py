@@ -7,10 +7,11 @@ from gpuhost.runner.contract.cards_inside import CARDS_HELD as CARDS_HELD
 from gpuhost.runner.contract.cards_inside import CARDS_LOST as CARDS_LOST
 from gpuhost.runner.contract.cards_inside import CARDS_UNKNOWN as CARDS_UNKNOWN
 from gpuhost.runner.contract.cards_inside import ask_for_cards as ask_for_cards
-from gpuhost.runner.contract.cards_inside import by_hook as by_hook
 from gpuhost.runner.contract.cards_inside import card_use as card_use
+from gpuhost.runner.contract.cards_inside import is_given_by_hook as is_given_by_hook
 from gpuhost.runner.contract.container_state import CONFIG_HASH as CONFIG_HASH
 from gpuhost.runner.contract.container_state import CONTAINER_FORMAT as CONTAINER_FORMAT
+from gpuhost.runner.contract.container_state import RecordedContainers as RecordedContainers
 from gpuhost.runner.contract.container_state import differences as differences
 from gpuhost.runner.contract.container_state import made_with as made_with
 from gpuhost.runner.contract.container_state import recorded_containers as recorded_containers
@@ -25,9 +26,10 @@ from gpuhost.runner.contract.image_gate import Gate as Gate
 from gpuhost.runner.contract.image_gate import GateResult as GateResult
 from gpuhost.runner.contract.image_gate import environment_gate as environment_gate
 from gpuhost.runner.contract.image_gate import requirement_gate as requirement_gate
-from gpuhost.runner.contract.log_lines import LEAST_MASKED as LEAST_MASKED
 from gpuhost.runner.contract.log_lines import STAGE as STAGE
 from gpuhost.runner.contract.log_lines import STAGE_FAILED as STAGE_FAILED
+from gpuhost.runner.contract.masking import LEAST_MASKED as LEAST_MASKED
+from gpuhost.runner.contract.masking import Masking as Masking
 from gpuhost.runner.contract.operation import RELEASE as RELEASE
 from gpuhost.runner.contract.operation import REMOVE as REMOVE
 from gpuhost.runner.contract.operation import RESTORE as RESTORE

@@ -63,7 +63,7 @@ def card_use(*, requests: object, runtime: object, devices: object) -> str:
     return BY_RUNTIME if runtime == "nvidia" else ""
 
 
-def by_hook(*, requests: object, runtime: object) -> bool:
+def is_given_by_hook(*, requests: object, runtime: object) -> bool:
     """Whether the toolkit's hook or runtime gave it cards, so that systemd does not know of them.
 
     What is given by CDI, or as a device by its path, is in the container's own specification.

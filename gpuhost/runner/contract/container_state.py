@@ -17,10 +17,10 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-# A record in another form is not compared.
-CONTAINER_FORMAT = 1
+# A record in an unknown form is not compared.
+CONTAINER_FORMAT = 2
 CONFIG_HASH = "config hash"
 COMPOSE = "com.docker.compose"
 PROJECT, SERVICE, ONE_OFF = f"{COMPOSE}.project", f"{COMPOSE}.service", f"{COMPOSE}.oneoff"
@@ -89,6 +89,18 @@ PROTECTED = {
         "ReadonlyPaths",
         ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"),
     ),
+}
+# Fields that the records of each form do not have.
+UNRECORDED: Mapping[int, frozenset[str]] = {
+    1: frozenset(
+        (
+            *("cpu real-time period", "cpu real-time runtime", "block I/O weights of devices"),
+            *("block I/O bytes read", "block I/O bytes written"),
+            *("block I/O reads", "block I/O writes", "storage options"),
+            *("cgroup namespace", "all ports published", "masked paths", "read-only paths"),
+        )
+    ),
+    CONTAINER_FORMAT: frozenset(),
 }
 CONFIG = {"user": "User", "working directory": "WorkingDir", "stop signal": "StopSignal"}
 HASHED = {"command": "Cmd", "entrypoint": "Entrypoint", "health check": "Healthcheck"}
@@ -194,12 +206,23 @@ def _networks(networks: Mapping[str, Any], own: tuple[str, ...]) -> Iterator[tup
         yield f"network {name}", " ".join(("connected", *aliases, *addresses))
 
 
-def differences(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+class RecordedContainers(NamedTuple):
+    """+ services: service -> its containers, as `made_with` has them
+    + unrecorded: fields that the record does not have
+    """
+
+    services: Mapping[str, Mapping[str, str]]
+    unrecorded: frozenset[str]
+
+
+def differences(
+    was: Mapping[str, str], now: Mapping[str, str], unrecorded: frozenset[str]
+) -> dict[str, tuple[str, str]]:
     """Field -> its value then and now, "" for none.
 
     Compose's hash of the configuration is told only if nothing else differs.
     """
-    names = sorted({*was, *now} - {CONFIG_HASH})
+    names = sorted({*was, *now} - {CONFIG_HASH} - unrecorded)
     found = {
         name: (was.get(name, ""), now.get(name, ""))
         for name in names
@@ -209,18 +232,18 @@ def differences(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tup
     return found or ({CONFIG_HASH: hashes} if hashes[0] != hashes[1] else {})
 
 
-def recorded_containers(current: Path) -> Mapping[str, Mapping[str, str]] | None:
-    """The services of a verified release; None: it has no record in this form.
+def recorded_containers(current: Path) -> RecordedContainers | None:
+    """The containers of a verified release; None: it has no record in a known form.
 
     + current: the directory of the release
     """
     try:
         kept = json.loads((current / "fingerprint.json").read_text(encoding="utf-8"))
         states = kept.get("containers") or {}
-        services = states["services"] if states.get("format") == CONTAINER_FORMAT else None
-    except (OSError, ValueError, LookupError, AttributeError):
+        services, unrecorded = states["services"], UNRECORDED[states["format"]]
+    except (OSError, ValueError, LookupError, AttributeError, TypeError):
         return None
-    return services if isinstance(services, dict) else None
+    return RecordedContainers(services, unrecorded) if isinstance(services, dict) else None
 
 
 def _engine(path: str) -> Any:
@@ -240,22 +263,30 @@ def _engine(path: str) -> Any:
 
 
 def _compare(home: Path, listed: list[dict[str, Any]]) -> dict[str, Any]:
-    services = recorded_containers(home / "current")
-    if services is None:
+    record = recorded_containers(home / "current")
+    if record is None:
         return {"name": home.name, "kept": False, "differences": []}
-    found = []
+    found: list[list[str]] = []
+    unrecorded: set[str] = set()
     plan = json.loads((home / "current" / "plan.json").read_text(encoding="utf-8"))
     for labels, id in ((each["Labels"], each["Id"]) for each in listed):
-        was = services.get(labels.get(SERVICE))
+        was = record.services.get(labels.get(SERVICE))
         if labels[PROJECT] != plan["project"] or labels.get(ONE_OFF) == "True" or was is None:
             continue
         described = _engine(f"/containers/{id}/json")
         if described is not None:
-            for field, values in differences(was, made_with(described)).items():
+            now = made_with(described)
+            unrecorded |= record.unrecorded & {*now}
+            for field, values in differences(was, now, record.unrecorded).items():
                 words = (labels[SERVICE], field, *values)
                 found.append([word[:LONGEST] for word in words])
     unique = [list(words) for words in sorted(set(map(tuple, found)))]
-    return {"name": home.name, "kept": True, "differences": unique[:MOST]}
+    return {
+        "name": home.name,
+        "kept": True,
+        "differences": unique[:MOST],
+        "unrecorded": sorted(unrecorded),
+    }
 
 
 def main(root: Path) -> None:

@@ -6,5 +6,3 @@ from __future__ import annotations
 STAGE = "== "
 # The beginning of a line that reports a failed stage.
 STAGE_FAILED = "FAILED in "
-# Shorter values occur by chance: they are not masked, and not accepted as secrets.
-LEAST_MASKED = 4

@@ -14,8 +14,8 @@ RELEASE, ROLLBACK, RESTORE, REMOVE = "release", "rollback", "restore", "remove"
 class Operation:
     """An operation that has begun and not ended.
 
-    + kind: RELEASE, ROLLBACK or RESTORE
-    + id: a release's; of a restore, the backup's name
+    + kind: RELEASE, ROLLBACK, RESTORE or REMOVE
+    + id: a release's; of a restore, the backup's name; of a removal ""
     + by: user@machine; "": unknown
     + started: epoch seconds; 0: unknown
     """
@@ -33,8 +33,8 @@ class Operation:
     @property
     def sentence(self) -> str:
         """ "release 20261122-010203-aabbccdd by ann@desk, since 2026-11-22 01:02:03 UTC"."""
-        by = f" by {self.by}" if self.by else ""
+        words = " ".join(filter(None, (self.kind, self.id, self.by and f"by {self.by}")))
         if not self.started:
-            return f"{self.kind} {self.id}{by}"
+            return words
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.started))
-        return f"{self.kind} {self.id}{by}, since {since}"
+        return f"{words}, since {since}"

@@ -30,7 +30,7 @@ class ReleasePaths:
 
     @property
     def builds(self) -> Path:
-        """The same for builds that read secret files, without their values; 0600."""
+        """The same for builds: with their arguments and bases, without secrets; 0600."""
         return self.home / "build.json"
 
     @property

@@ -20,6 +20,9 @@ UNDONE = "undone"
 RESTORE_FAILED = "restore-failed"
 # The file is damaged.
 UNKNOWN = "unknown"
+# Of a tool or an app: more is in the log.
+MOST_LINES = 60
+LONGEST_LINE = 2000
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Result:
     + untouched: containers started by hand that still exist
     + migrated: a migration that may have changed data had begun
     + gap_s: how long the app did not answer
+    + took_s: without the time while its host was off; None: of an older gpuhost
     + aborted_by: who ended it with `gpuhost abort`; "": nobody
     """
 
@@ -61,11 +65,14 @@ class Result:
     migrated: bool = False
     backup: str = ""
     gap_s: float | None = None
+    took_s: float | None = None
     aborted_by: str = ""
 
     @classmethod
     def of(cls, operation: Operation, app: str, state: str, **more: Any) -> Result:
         """The result of an operation that ends now."""
+        for name in ("output", "logs"):
+            more[name] = _bounded(more.get(name, ()))
         return cls(
             id=operation.id,
             app=app,
@@ -85,3 +92,7 @@ class Result:
     @property
     def verified(self) -> bool:
         return self.state == VERIFIED
+
+
+def _bounded(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(line[:LONGEST_LINE] for line in lines[-MOST_LINES:])

@@ -1,6 +1,6 @@
 """Makes a backup: backups/YYYYMMDD-HHMMSS-REASON/ (0700).
 
-It contains one file for each part, and a manifest that is written last.
+It contains one file for each part, verified as soon as it is written, and a manifest.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import time
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
-from gpuhost.runner.data import stored
+from gpuhost.runner.data import retention, stored
 from gpuhost.runner.data.backup_parts import Part, parts
 from gpuhost.runner.data.stored import Item, Manifest
+from gpuhost.runner.data.tarball_member import shown
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.state.release import Release
-
-# Bytes that a backup leaves free: a full disk would stop the app.
-RESERVE = 256 << 20
+from gpuhost.runner.state.releases import current_id
 
 
 def before_migration(release: Release) -> None:
@@ -46,30 +45,43 @@ def backup(release: Release, reason: str) -> str:
 
     Raises Failure, and leaves no incomplete backup.
     """
+    try:
+        return _backup(release, reason)
+    except OSError as error:
+        raise Failure(f"backup: {shown(str(error.filename or ''))} {error.strerror}") from error
+
+
+def _backup(release: Release, reason: str) -> str:
     declared = release.plan.backup
     assert declared is not None
-    to_save = list(parts(release, declared))
+    deadline = time.monotonic() + declared.limit_s
+    to_save = list(parts(release, declared, deadline))
     if not to_save:
         release.log.write("nothing to back up yet")
         return ""
     _require_space(release.app, to_save)
-    home = stored.begin(release.app, reason)
-    deadline = time.monotonic() + declared.limit_s
+    draft = stored.begin(release.app, reason)
     try:
         items = tuple(
-            _save(part, home, number, deadline) for number, part in enumerate(to_save, start=1)
+            _save(part, draft, number, deadline) for number, part in enumerate(to_save, start=1)
         )
-        manifest = Manifest(release.plan.app, _current_id(release), reason, time.time(), items)
-        stored.finish(home, manifest)
-    except BaseException as error:
-        shutil.rmtree(home, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise Failure(f"backup: {error.filename or ''} {error.strerror}") from error
+        _require_only(draft, items)
+        manifest = Manifest(release.plan.app, current_id(release.app), reason, time.time(), items)
+        home = stored.finish(release.app, draft, manifest)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
         raise
     total = format_size(sum(item.bytes for item in items))
-    release.log.write(f"backup {home.name}: {len(items)} items, {total}, in {home}")
-    stored.prune(release.app, declared.keep, release.log)
+    release.log.write(f"backup {home.name}: {len(items)} items, {total}, verified, in {home}")
+    retention.prune(release.app, declared.keep, home.name, release.log)
     return home.name
+
+
+def _require_only(draft: Path, items: tuple[Item, ...]) -> None:
+    """Raises Failure if the directory has other files than the manifest will list."""
+    names = sorted(path.name for path in draft.iterdir())
+    if names != sorted(item.file for item in items):
+        raise Failure(f"backup: unexpected files in {draft}: {', '.join(names)}")
 
 
 def _save(part: Part, home: Path, number: int, deadline: float) -> Item:
@@ -79,7 +91,7 @@ def _save(part: Part, home: Path, number: int, deadline: float) -> Item:
 
 def _require_space(app: AppPaths, to_save: list[Part]) -> None:
     app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
-    need = sum(part.need for part in to_save) + RESERVE
+    need = sum(part.need for part in to_save) + stored.RESERVE
     free = shutil.disk_usage(app.backups).free
     if free < need:
         raise Failure(
@@ -87,8 +99,3 @@ def _require_space(app: AppPaths, to_save: list[Part]) -> None:
             f"{format_size(free)} free on the disk of {app.backups}",
             fix="free disk space, or keep fewer backups (backup.keep)",
         )
-
-
-def _current_id(release: Release) -> str:
-    current = release.app.current
-    return current.resolve().name if current.exists() else ""

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
-from gpuhost.runner.data import postgres, sqlite_copy, stored, tarball
-from gpuhost.runner.data.safe_paths import locate, resolve
+from gpuhost.runner.data import postgres, sqlite_copy, stored
+from gpuhost.runner.data.backup_source import Source, open_existing, open_source
+from gpuhost.runner.data.safe_paths import locate
 from gpuhost.runner.data.stored import Item
+from gpuhost.runner.data.tarball_pack import pack, size
+from gpuhost.runner.data.tarball_read import read_through
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, BadPlan, Postgres
 from gpuhost.runner.state.release import Release
@@ -30,23 +33,29 @@ class Part:
     save: Callable[[Path, float], Item]
 
 
-def parts(release: Release, declared: Backup) -> Iterator[Part]:
+def parts(release: Release, declared: Backup, deadline: float) -> Iterator[Part]:
     """The declared things that exist.
 
-    Raises Failure for a missing one that the current release declares too.
+    + deadline: a time.monotonic()
+
+    Raises Failure for a missing one that the current release declares too, or OSError.
     """
     expected = _declared_by_current(release)
-    databases = [_resolve(release, path, path in expected.sqlite) for path in declared.sqlite]
-    for path, source in zip(declared.sqlite, databases, strict=True):
-        if source is not None:
-            yield _sqlite_part(path, source)
-    without = frozenset(
-        file for source in databases if source for file in sqlite_copy.files_of(source)
-    )
+    databases: set[Path] = set()
+    for path in declared.sqlite:
+        with open_source(release, path) as source:
+            if source is None:
+                _require_unexpected(release, path, path in expected.sqlite)
+                continue
+            databases.update(sqlite_copy.files_of(source.path))
+            yield _sqlite_part(release, path, source)
     for path in outermost(release, declared.paths):
-        source = _resolve(release, path, path in expected.paths)
-        if source is not None:
-            yield _path_part(release, path, source, without)
+        with open_source(release, path) as source:
+            if source is None:
+                _require_unexpected(release, path, path in expected.paths)
+            elif source.path not in databases:
+                need = size(source, databases, deadline)
+                yield _path_part(release, path, need, frozenset(databases))
     for database in declared.postgres:
         part = _postgres_part(release, database, expected=database in expected.postgres)
         if part is not None:
@@ -72,44 +81,52 @@ def _declared_by_current(release: Release) -> Backup:
     return (current.plan.backup if current else None) or Backup()
 
 
-def _resolve(release: Release, path: str, expected: bool) -> Path | None:
-    try:
-        real = resolve(release, path)
-    except (FileNotFoundError, NotADirectoryError):
-        real = None
-    if real is not None and real.exists():
-        return real
+def _require_unexpected(release: Release, path: str, expected: bool) -> None:
     if expected:
         raise _missing(path)
     release.log.write(f"{path}: does not exist yet")
-    return None
 
 
-def _sqlite_part(path: str, source: Path) -> Part:
-    if not source.is_file():
+def _sqlite_part(release: Release, path: str, source: Source) -> Part:
+    if not source.file:
         raise Failure(f"backup.sqlite: {path} is not a file")
 
     def save(target: Path, deadline: float) -> Item:
-        state = source.stat()
-        sqlite_copy.copy(source, target, deadline=deadline, name=path)
+        with open_existing(release, path) as now:
+            state = sqlite_copy.copy(now.handle, now.file, target, deadline=deadline, name=path)
         return _item(
             "sqlite",
             path,
             target,
             unpacked=target.stat().st_size,
+            sha256=stored.sha256(target, deadline),
+            verified="integrity_check",
             owner=(state.st_uid, state.st_gid, state.st_mode & 0o777),
         )
 
-    need = sum(file.stat().st_size for file in sqlite_copy.files_of(source) if file.exists())
-    return Part(path, need, ".sqlite", save)
+    states = (source.handle.look(file.name) for file in sqlite_copy.files_of(source.path))
+    sizes = [state.st_size if state else 0 for state in states]
+    # The copy of the -wal file is moved into that of the database.
+    return Part(path, sum(sizes) + sizes[1], ".sqlite", save)
 
 
-def _path_part(release: Release, path: str, source: Path, without: frozenset[Path]) -> Part:
+def _path_part(release: Release, path: str, need: int, without: frozenset[Path]) -> Part:
     def save(target: Path, deadline: float) -> Item:
-        packed = tarball.pack(source, target, release.log, without=without, deadline=deadline)
-        return _item("path", path, target, unpacked=packed)
+        with open_existing(release, path) as now:
+            packed = pack(now, target, release.log, without=without, deadline=deadline)
+        stored.settle(target)
+        if read_through(target, deadline) != packed:
+            raise Failure(f"{path}: the archive on the disk is not what was written")
+        return _item(
+            "path",
+            path,
+            target,
+            unpacked=packed.unpacked,
+            sha256=packed.sha256,
+            verified=f"{packed.entries} entries read",
+        )
 
-    return Part(path, tarball.size(source, without), ".tar.gz", save)
+    return Part(path, need, ".tar.gz", save)
 
 
 def _postgres_part(release: Release, declared: Postgres, *, expected: bool) -> Part | None:
@@ -124,7 +141,15 @@ def _postgres_part(release: Release, declared: Postgres, *, expected: bool) -> P
     def save(target: Path, deadline: float) -> Item:
         unpacked = server.bytes()
         server.dump(target, max(1.0, deadline - time.monotonic()))
-        return _item("postgres", name, target, unpacked=unpacked, database=declared)
+        return _item(
+            "postgres",
+            name,
+            target,
+            unpacked=unpacked,
+            sha256=stored.sha256(target, deadline),
+            verified="pg_restore",
+            database=declared,
+        )
 
     return Part(name, _estimate_dump(release.app, name, server), ".dump", save)
 
@@ -144,6 +169,8 @@ def _item(
     target: Path,
     *,
     unpacked: int,
+    sha256: str,
+    verified: str,
     owner: tuple[int, int, int] = (0, 0, 0o600),
     database: Postgres | None = None,
 ) -> Item:
@@ -152,12 +179,13 @@ def _item(
         name,
         target.name,
         target.stat().st_size,
-        stored.sha256(target),
+        sha256,
         unpacked,
         *owner,
         service=database.service if database else "",
         database=database.database if database else "",
         user=database.user if database else "",
+        verified=verified,
     )
 
 

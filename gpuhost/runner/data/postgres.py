@@ -5,11 +5,13 @@ Containers are found by Compose's labels: the files of the new release may diffe
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from gpuhost.runner.data.stored import settle
 from gpuhost.runner.lib.commands import run, stream, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -37,12 +39,30 @@ class Server:
         return f"PostgreSQL database {self.database}"
 
     def dump(self, target: Path, seconds: float, database: str = "") -> None:
-        """Run pg_dump -Fc into a new file. Raises Failure."""
+        """Run pg_dump -Fc into a new file, and read it from the disk to its end.
+
+        + seconds: for both
+
+        Raises Failure; then there is no file.
+        """
+        deadline = time.monotonic() + seconds
         words = self._words("pg_dump", "-w", "-Fc", "-U", self.user, database or self.database)
         stream(self.log, *words, seconds=seconds, what=f"pg_dump of {self.name}", target=target)
-        with target.open("rb") as file:
+        try:
+            settle(target)
+            self._verify(target, max(1.0, deadline - time.monotonic()))
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+
+    def _verify(self, dump: Path, seconds: float) -> None:
+        """The list of its content is at its beginning: only reading all of it finds a cut."""
+        with dump.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise Failure(f"{self.name}: the output of pg_dump is not a dump")
+        words = self._words("pg_restore", "-f", "/dev/null", stdin=True)
+        what = f"reading the dump of {self.name} (pg_restore)"
+        stream(self.log, *words, seconds=seconds, what=what, source=dump)
 
     def bytes(self) -> int:
         """The size of the database on its disk; 0 if unknown."""
@@ -75,7 +95,7 @@ class Server:
 
     def swap(self) -> None:
         """Rename the database in use aside, and the new one to its name. Again: no change."""
-        if self._exists(self.aside):
+        if self.has(self.aside):
             return
         self._sql(
             self._disconnect_sql()
@@ -86,7 +106,7 @@ class Server:
 
     def swap_back(self) -> None:
         """Undo `swap`. Without it: no change."""
-        if not self._exists(self.aside):
+        if not self.has(self.aside):
             return
         self._sql(
             self._disconnect_sql()
@@ -106,15 +126,12 @@ class Server:
     def aside(self) -> str:
         return f"gpuhost_before_{self._short}"
 
-    def has_aside(self) -> bool:
-        return self._exists(self.aside)
-
     @property
     def _short(self) -> str:
         # PostgreSQL truncates names to 63 bytes.
         return sha256(self.database.encode()).hexdigest()[:10]
 
-    def _exists(self, database: str) -> bool:
+    def has(self, database: str) -> bool:
         return database in self._sql(
             "SELECT datname FROM pg_database;\n", "listing databases"
         ).split("\n")

@@ -49,11 +49,6 @@ def stage(release: Release, backup: Stored, staging: Path, aside: Path) -> tuple
         place = staging / str(number)
         trees[path] = _stage_item(release, backup, item, place, aside / f"{number}")
     for item, server in servers(release, backup):
-        if server.has_aside():
-            raise Failure(
-                f"{server.name}: {server.aside} of an earlier restore still exists",
-                fix=f"if you do not need it: DROP DATABASE {server.aside}",
-            )
         release.log.write(f"{item.name}: restoring into a database beside it")
         server.fill_beside(backup.home / item.file, limit(release))
     return tuple(trees.values())

@@ -1,4 +1,8 @@
-"""The backups on a host: one directory each, complete once its manifest is written."""
+"""The backups on a host: one directory each, complete once it has its name.
+
+Their order is that of their numbers: a clock that was ahead or behind changes no order. Backups of
+an earlier version have none; they are older than all others, by the times in their names.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,19 @@ from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, from_json
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import read_json, write_json
-from gpuhost.runner.lib.log import Log
+from gpuhost.runner.lib.files import sync_directory, write_json
 
 # YYYYMMDD-HHMMSS-REASON. Data that a restore moved aside has other names, and is never removed.
-NAME = re.compile(r"^\d{8}-\d{6}-[a-z-]+(\.\d+)?$")
+NAME = re.compile(r"^(\d{8}-\d{6})-[a-z-]+(?:\.(\d+))?$")
+# One that is being made or deleted.
+PARTIAL = re.compile(r"^\.\d{8}-\d{6}-[a-z-]+(\.\d+)?\.partial$")
 # Written last: a backup without it is incomplete.
 MANIFEST = "manifest.json"
 PIECE = 1 << 20
+# Bytes that a backup leaves free: a full disk would stop the app.
+RESERVE = 256 << 20
+# The clock may be adjusted by this much.
+CLOCK_S = 3600
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,7 @@ class Item:
     service: str = ""
     database: str = ""
     user: str = ""
+    verified: str = ""  # how its file was verified after it was written; "": it was not
 
 
 @dataclass(frozen=True)
@@ -50,8 +60,9 @@ class Manifest:
     app: str
     release: str  # the id of the current one
     reason: str
-    taken: float  # epoch seconds
+    taken: float  # epoch seconds, for people
     items: tuple[Item, ...]
+    sequence: int = 0  # 1, 2, …; 0: made by an earlier version
 
 
 @dataclass(frozen=True)
@@ -63,10 +74,28 @@ class Stored:
     def name(self) -> str:
         return self.home.name
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its files have their sizes; `require_intact` compares their content."""
+        return not any(self._is_damaged(item) for item in self.manifest.items)
+
+    def _is_damaged(self, item: Item) -> bool:
+        try:
+            return (self.home / item.file).lstat().st_size != item.bytes
+        except OSError:
+            return True
+
+    @property
+    def order(self) -> tuple[int, str, int]:
+        match = NAME.match(self.name)
+        moment, number = match.groups() if match else ("", None)
+        return (max(0, self.manifest.sequence), moment, int(number or 1))
+
 
 def complete(app: AppPaths) -> list[Stored]:
     """Every complete backup, the oldest first."""
-    return [backup for home in sorted(_homes(app)) if (backup := _read(home))]
+    backups = (backup for home in homes(app) if (backup := read(home)))
+    return sorted(backups, key=lambda backup: backup.order)
 
 
 def find(app: AppPaths, name: str) -> Stored:
@@ -89,73 +118,82 @@ def require_intact(stored: Stored) -> None:
             )
 
 
+def from_the_future(backups: list[Stored]) -> list[Stored]:
+    """Those with a later time than now: the clock was ahead, or is behind."""
+    return [backup for backup in backups if backup.manifest.taken > time.time() + CLOCK_S]
+
+
 def begin(app: AppPaths, reason: str) -> Path:
-    """Create the directory of a new backup (0700), and delete incomplete backups."""
+    """Create the directory of a new backup (0700), and delete partial ones."""
     app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for home in _homes(app):
-        if not (home / MANIFEST).exists():
-            shutil.rmtree(home)
-    name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{reason}"
-    number = 1
-    while True:
-        home = app.backups / (name if number == 1 else f"{name}.{number}")
-        try:
-            home.mkdir(mode=0o700)
-            return home
-        except FileExistsError:
-            number += 1
+    for path in app.backups.iterdir():
+        if PARTIAL.match(path.name):
+            shutil.rmtree(path)
+    draft = partial(app.backups / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{reason}")
+    draft.mkdir(mode=0o700)
+    return draft
 
 
-def finish(home: Path, manifest: Manifest) -> None:
-    for item in manifest.items:
-        _sync(home / item.file)
-    write_json(home / MANIFEST, asdict(manifest), mode=0o600)
+def finish(app: AppPaths, draft: Path, manifest: Manifest) -> Path:
+    """Give a backup its number, its manifest and its name. Raises OSError."""
+    newest = max((backup.manifest.sequence for backup in complete(app)), default=0)
+    numbered = {**asdict(manifest), "sequence": max(0, newest) + 1}
+    write_json(draft / MANIFEST, numbered, mode=0o600)
+    name = draft.name[1 : -len(".partial")]
+    home, number = app.backups / name, 1
+    while home.exists():
+        number += 1
+        home = app.backups / f"{name}.{number}"
+    draft.rename(home)
+    sync_directory(app.backups)
+    return home
 
 
-def prune(app: AppPaths, keep: int, log: Log) -> None:
-    """Delete old backups, except those that a release or an unfinished restore refers to."""
-    needed = _referred_to(app)
-    for stored in complete(app)[:-keep]:
-        if stored.name not in needed:
-            # The manifest first: a partly deleted backup must not look complete.
-            (stored.home / MANIFEST).unlink()
-            shutil.rmtree(stored.home)
-            log.write(f"old backup removed: {stored.name}")
-    for home in _homes(app):
-        if _read(home) is None:
-            log.write(f"backup {home.name}: its manifest cannot be read; it is kept")
+def partial(home: Path) -> Path:
+    """Where a backup is while it is made or deleted."""
+    return home.with_name(f".{home.name}.partial")
 
 
-def sha256(path: Path) -> str:
+def require_room(path: Path) -> None:
+    """While a file is written: an app can make data faster than it is saved. Raises Failure."""
+    if shutil.disk_usage(path.parent).free < RESERVE // 2:
+        raise Failure(
+            f"the disk of {path.parent.parent} is nearly full: the backup was ended",
+            fix="free disk space, or keep fewer backups (backup.keep)",
+        )
+
+
+def settle(path: Path) -> None:
+    """Write a file to the disk, so that the next read is from there. Raises OSError."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def sha256(path: Path, deadline: float = float("inf")) -> str:
+    """+ deadline: a time.monotonic(). Raises Failure or OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(PIECE):
             digest.update(piece)
+            if time.monotonic() > deadline:
+                raise Failure(f"{path.name} was not verified within backup.limit_s")
     return digest.hexdigest()
 
 
-def _homes(app: AppPaths) -> list[Path]:
+def homes(app: AppPaths) -> list[Path]:
     if not app.backups.is_dir():
         return []
     return [path for path in app.backups.iterdir() if path.is_dir() and NAME.match(path.name)]
 
 
-def _read(home: Path) -> Stored | None:
+def read(home: Path) -> Stored | None:
+    """None: it has no manifest, or one that cannot be read."""
     try:
         value = json.loads((home / MANIFEST).read_text(encoding="utf-8"))
-        return Stored(home, from_json(Manifest, value))
-    except (OSError, ValueError, TypeError, AttributeError):
+        manifest = from_json(Manifest, value)
+        if any(item.file != Path(item.file).name for item in manifest.items):
+            return None
+        return Stored(home, manifest)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
-
-
-def _referred_to(app: AppPaths) -> set[str]:
-    files = (*app.releases.glob("*/result.json"), *app.releases.glob("*/record.json"))
-    return {str(read_json(path).get("backup", "")) for path in (app.restoring, *files)}
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,122 +1,143 @@
-"""Packs and unpacks files and directories of an app, with owners and modes."""
+"""Unpacks the tarballs of backups, those of earlier versions too."""
 
 from __future__ import annotations
 
 import os
+import stat
 import tarfile
-import time
-from collections.abc import Collection, Iterator
-from pathlib import Path, PurePosixPath
-from typing import IO
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 
+from gpuhost.runner.data import tarball_member
+from gpuhost.runner.data.tarball_read import Archive, failing_as_one, open_archive, open_files
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.log import Log
 
-
-def size(top: Path, without: Collection[Path] = ()) -> int:
-    """Bytes of the files under a path."""
-    return sum(
-        path.lstat().st_size
-        for path in _walk(top, without)
-        if path.is_file() and not path.is_symlink()
-    )
-
-
-def pack(top: Path, target: Path, log: Log, *, without: Collection[Path], deadline: float) -> int:
-    """Pack a file or directory that may change meanwhile into a new tar.gz (0600).
-
-    Returns the unpacked bytes.
-
-    + without: files to leave out
-    + deadline: a time.monotonic()
-
-    Raises Failure or OSError.
-    """
-    total = 0
-    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with (
-        os.fdopen(handle, "wb") as raw,
-        tarfile.open(fileobj=raw, mode="w:gz", compresslevel=1, format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for path in _walk(top, without):
-            if time.monotonic() > deadline:
-                raise Failure(f"{top.name} was not packed within backup.limit_s")
-            try:
-                total += _add(tar, path, str(path.relative_to(top.parent)), log)
-            except FileNotFoundError:
-                continue  # a temporary file
-    return total
+DEFAULT_ACL = "system.posix_acl_default"
 
 
 def unpack(source: Path, into: Path) -> None:
-    """Unpack into an empty directory of root, with numeric owners.
+    """Unpack into an empty directory of root (0700), with numeric owners.
 
     Raises Failure for an incomplete archive, or one with paths outside of it.
     """
-    try:
-        with tarfile.open(source, "r:gz") as tar:
-            members = tar.getmembers()
-            _check(source, members)
-            # Made by gpuhost and verified by hash: keep all owners and modes.
-            if hasattr(tarfile, "fully_trusted_filter"):
-                tar.extraction_filter = tarfile.fully_trusted_filter
-            tar.extractall(into, numeric_owner=True)  # noqa: S202 - checked above
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise Failure(f"{source.name} cannot be unpacked: {error}") from error
+    with open_archive(source) as raw, failing_as_one(source), open_files():
+        archive = Archive(raw)
+        # Beside data on another disk, the app can write to the directory above.
+        with DirectoryHandle.open(into.parent) as above, above.enter(into.name) as top:
+            _remove_default_acl(top)
+            unpacker = _Unpacker(source.name, top)
+            try:
+                for info in archive.members():
+                    unpacker.add(info, archive)
+                unpacker.end()
+            finally:
+                unpacker.close()
+        archive.read_to_end()
 
 
-def _check(source: Path, members: list[tarfile.TarInfo]) -> None:
-    links = {PurePosixPath(member.name) for member in members if member.issym()}
-    for member in members:
-        path = PurePosixPath(member.name)
-        if path.is_absolute() or ".." in path.parts or links & set(path.parents):
-            raise Failure(f"{source.name}: {member.name!r} is outside of its directory")
-        if not (member.isreg() or member.isdir() or member.issym()):
-            raise Failure(f"{source.name}: {member.name!r} is not a file, directory or link")
+@dataclass
+class _Level:
+    handle: DirectoryHandle
+    path: str
+    info: tarfile.TarInfo
 
 
-def _walk(top: Path, without: Collection[Path]) -> Iterator[Path]:
-    if top in without:
-        return
-    yield top
-    if not top.is_dir() or top.is_symlink():
-        return
-    try:
-        inside = sorted(top.iterdir())
-    except FileNotFoundError:
-        return
-    for path in inside:
-        yield from _walk(path, without)
+class _Unpacker:
+    """Creates each entry in the directory that is open: a link is never a part of a path."""
+
+    def __init__(self, archive: str, top: DirectoryHandle) -> None:
+        self._archive, self._top = archive, top
+        self._levels: list[_Level] = []
+        self._has_top = False
+
+    def add(self, info: tarfile.TarInfo, archive: Archive) -> None:
+        """Raises Failure or OSError."""
+        path = tarball_member.path_of(info)
+        parent, name = self._enter(path)
+        if info.isdir():
+            handle = parent.make(name, 0o700)
+            self._levels.append(_Level(handle, path, info))
+        elif info.islnk():
+            self._link(info, parent, name)
+        elif info.issym():
+            os.symlink(info.linkname, name, dir_fd=parent.number)
+            os.chown(name, info.uid, info.gid, dir_fd=parent.number, follow_symlinks=False)
+            time = tarball_member.mtime_ns(info)
+            os.utime(name, ns=(time, time), dir_fd=parent.number, follow_symlinks=False)
+        elif info.isreg():
+            with parent.create(name) as file:
+                for offset, piece in archive.content(info):
+                    file.seek(offset)
+                    file.write(piece)
+                file.truncate(tarball_member.size_of(info))
+                file.flush()
+                _apply(file.fileno(), info)
+        else:
+            raise Failure(f"{self._archive}: {path!r} is not a file, directory or link")
+
+    def end(self) -> None:
+        self._leave("")
+        if not self._has_top:
+            raise Failure(f"{self._archive}: there is nothing in it")
+        # One by one, a million files would take hours.
+        os.sync()
+
+    def close(self) -> None:
+        for level in self._levels:
+            level.handle.close()
+
+    def _enter(self, path: str) -> tuple[DirectoryHandle, str]:
+        """The directory of an entry, which must be the last one or above it."""
+        directory, _, name = path.rpartition("/")
+        self._leave(directory)
+        is_top = not directory and not path.startswith("/")
+        if is_top and not self._has_top:
+            self._has_top = True
+            return self._top, name
+        if is_top or not self._levels or self._levels[-1].path != directory:
+            raise Failure(f"{self._archive}: {path!r} is outside of its directory")
+        return self._levels[-1].handle, name
+
+    def _leave(self, directory: str) -> None:
+        """Directories that are complete get their owner, mode and time."""
+        while self._levels:
+            level = self._levels[-1]
+            if directory and f"{directory}/".startswith(f"{level.path}/"):
+                return
+            _apply(level.handle.number, level.info)
+            self._levels.pop().handle.close()
+
+    def _link(self, info: tarfile.TarInfo, parent: DirectoryHandle, name: str) -> None:
+        """A second name of a file that is there already."""
+        with ExitStack() as handles:
+            *directories, first = info.linkname.split("/")
+            handle = self._top
+            for directory in directories:
+                handle = handles.enter_context(handle.enter(directory))
+            state = handle.look(first)
+            if state is None or not stat.S_ISREG(state.st_mode):
+                raise Failure(f"{self._archive}: {info.linkname!r} is not a file before {name!r}")
+            os.link(
+                *(first, name),
+                src_dir_fd=handle.number,
+                dst_dir_fd=parent.number,
+                follow_symlinks=False,
+            )
 
 
-def _add(tar: tarfile.TarFile, path: Path, name: str, log: Log) -> int:
-    info = tar.gettarinfo(path, name)
-    # gettarinfo returns None for a socket; a pipe has no data either.
-    if info is None or not (info.isreg() or info.islnk() or info.isdir() or info.issym()):
-        return 0
-    if not (info.isreg() or info.islnk()):
-        tar.addfile(info)
-        return 0
-    # A hard link is packed as a file of its own.
-    info.type, info.linkname = tarfile.REGTYPE, ""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        info.size = os.fstat(file.fileno()).st_size
-        padded = _Padded(file)
-        tar.addfile(info, padded)  # type: ignore[arg-type]
-    if padded.missing:
-        log.write(f"warning: {name} became shorter while it was read; its end is filled with zeros")
-    return int(info.size)
+def _apply(number: int, info: tarfile.TarInfo) -> None:
+    """The owner first: a change of it removes the other ones."""
+    os.fchown(number, info.uid, info.gid)
+    for name, value in tarball_member.xattrs_of(info):
+        os.setxattr(number, name, value)
+    os.fchmod(number, stat.S_IMODE(info.mode))
+    time = tarball_member.mtime_ns(info)
+    os.utime(number, ns=(time, time))
 
 
-class _Padded:
-    """A file that is filled with zeros if it becomes shorter than announced."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.missing = 0
-
-    def read(self, count: int) -> bytes:
-        piece = self._file.read(count)
-        missing = count - len(piece)
-        self.missing += missing
-        return piece + b"\0" * missing
+def _remove_default_acl(directory: DirectoryHandle) -> None:
+    """It would apply to everything inside."""
+    if DEFAULT_ACL in tarball_member.read_xattrs(directory.number):
+        os.removexattr(directory.number, DEFAULT_ACL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
+
+# A directory or a link to itself, where a file should be.
+NO_FILE = (errno.EISDIR, errno.ELOOP)
 
 
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -22,6 +26,8 @@ def write(path: Path, text: str, *, mode: int = 0o644) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    if _is_directory(path):
+        set_aside(path)
     temporary.rename(path)
     sync_directory(path.parent)
 
@@ -44,17 +50,37 @@ def write_json(path: Path, value: Mapping[str, object], *, mode: int = 0o644) ->
     write(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", mode=mode)
 
 
+def load_json(path: Path) -> dict[str, Any]:
+    """The object in a file. Raises OSError, or ValueError if the file is damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
+    except OSError as error:
+        if error.errno in NO_FILE:
+            raise ValueError(error.strerror) from error
+        raise
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a file; {} if it is missing or damaged."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return load_json(path)
     except (OSError, ValueError):
         return {}
-    return value if isinstance(value, dict) else {}
+
+
+# Bytes of a file that grows by lines: years of releases.
+LARGEST = 8 << 20
 
 
 def append(path: Path, line: str, *, mode: int = 0o644) -> None:
-    """Append a line and sync it."""
+    """Append a line and sync it. Of a file that has grown large the newer half is kept."""
+    if path.exists() and path.stat().st_size > LARGEST:
+        _halve(path, mode)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, mode)
     with os.fdopen(handle, "a", encoding="utf-8") as file:
         file.write(line + "\n")
@@ -62,8 +88,34 @@ def append(path: Path, line: str, *, mode: int = 0o644) -> None:
         os.fsync(file.fileno())
 
 
+def _halve(path: Path, mode: int) -> None:
+    with path.open("rb") as file:
+        file.seek(-LARGEST // 2, os.SEEK_END)
+        file.readline()  # the end of a line
+        newer = file.read()
+    write(path, newer.decode("utf-8", "replace"), mode=mode)
+
+
+def set_aside(path: Path, name: str = "") -> Path:
+    """Rename what is damaged, or of unknown use, so that it is neither used nor lost.
+
+    + name: of its new place, in the same directory
+
+    Returns the new path.
+    """
+    target, number = path.with_name(name or f"{path.name}.damaged"), 1
+    while os.path.lexists(target):
+        number += 1
+        target = target.with_name(f"{name or f'{path.name}.damaged'}.{number}")
+    path.rename(target)
+    sync_directory(path.parent)
+    return target
+
+
 def point(link: Path, target: str) -> None:
-    """Create or change a symbolic link atomically."""
+    """Create or change a symbolic link atomically. A directory in its place is set aside."""
+    if _is_directory(link):
+        set_aside(link)
     temporary = link.with_name(f".{link.name}.new")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
@@ -78,6 +130,18 @@ def clear(path: Path) -> None:
     """
     with suppress(FileNotFoundError), DirectoryHandle.open(path.parent) as handle:
         handle.remove(path.name)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, if it exists. A directory in its place is set aside."""
+    if _is_directory(path):
+        set_aside(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_directory(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def sync_directory(path: Path) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from gpuhost.runner.contract import LEAST_MASKED, STAGE
+from gpuhost.runner.contract import STAGE, Masking
 from gpuhost.runner.lib import proxy
+from gpuhost.runner.lib.sizes import format_size
 
 LOUD = "!" * 78
-# Line ends in the output of a command.
-LINE_END = re.compile(r"[\r\n]+")
+# Bytes; after the first number only what gpuhost itself says is written.
+LARGEST_LOG = 64 << 20
+LARGEST = LARGEST_LOG + (4 << 20)
+FULL = f"the log has {format_size(LARGEST_LOG)}: further output of commands is left out"
 # Characters at which Compose splits a value: ports, volumes, images, addresses.
 SEPARATORS = re.compile(r"[\s:;,/@=|?&#]+")
 
@@ -26,43 +28,40 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._is_full = False
 
     @cached_property
-    def _masked(self) -> tuple[str, ...]:
-        """The longest first, so that a value that contains another one is masked as a whole."""
+    def _masking(self) -> Masking:
         # Any tool, build or container may print its proxy.
-        return _longest_first(_spellings(proxy.passwords()))
+        return Masking(proxy.passwords())
 
     def mask(self, values: Iterable[str]) -> None:
-        """Mask these values from now on, also in JSON spelling."""
-        self._masked = _longest_first((*self._masked, *_spellings(values)))
+        """Mask these values from now on, in every spelling."""
+        self._masking = self._masking.with_more(values)
 
     def in_pieces(self, known: str) -> Log:
         """The same log, for a program that splits values: their pieces are masked too.
 
         + known: public text; its words are not masked
         """
+        values = self._masking.values
+        pieces = {piece for value in values for piece in SEPARATORS.split(value)}
         log = Log(self._path)
-        log.mask(self._masked)
-        pieces = {piece for value in self._masked for piece in SEPARATORS.split(value)}
-        log.mask(piece for piece in pieces if piece not in known)
+        log._masking = self._masking.with_more(piece for piece in pieces if piece not in known)
         return log
 
     def silent(self) -> Log:
         """A log that masks the same, and writes nothing."""
         log = Log(Path(os.devnull))
-        log.mask(self._masked)
+        log._masking = self._masking
         return log
 
     def masked(self, text: str) -> str:
-        for value in self._masked:
-            text = text.replace(value, "***")
-        return text
+        return self._masking(text)
 
     def masked_start(self, text: str) -> str:
         """Of a text that was cut; its end, which may be the beginning of a secret, is left out."""
-        longest = len(self._masked[0]) if self._masked else 0
-        return f"{self.masked(text)[: -longest or None]} …"
+        return f"{self.masked(text)[: -self._masking.longest or None]} …"
 
     def stage(self, name: str) -> None:
         self.write(f"{STAGE}{name}")
@@ -73,25 +72,23 @@ class Log:
 
     def write(self, text: str) -> None:
         """Write a line; on a full disk it is lost, and the work continues."""
+        self._write(self.masked(text).splitlines() or [""], LARGEST)
+
+    def output(self, line: str) -> None:
+        """Write a line of a command's output, which is masked already."""
+        self._write([line], LARGEST_LOG)
+
+    def _write(self, lines: list[str], largest: int) -> None:
         stamp = time.strftime("%H:%M:%S", time.gmtime())
-        lines = self.masked(text).splitlines() or [""]
         with (
             suppress(OSError),
             self._path.open("a", encoding="utf-8", errors="replace") as file,
         ):
-            file.writelines(f"{stamp} {line}\n" for line in lines)
-
-
-def _spellings(values: Iterable[str]) -> Iterator[str]:
-    for value in values:
-        in_json = json.dumps(value, ensure_ascii=False)[1:-1]
-        for spelling in (value, in_json, *LINE_END.split(value)):
-            if len(spelling) >= LEAST_MASKED:
-                yield spelling
-
-
-def _longest_first(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(dict.fromkeys(values), key=len, reverse=True))
+            if file.tell() < largest:
+                file.writelines(f"{stamp} {line}\n" for line in lines)
+            elif not self._is_full:
+                self._is_full = True
+                file.write(f"{stamp} {FULL}\n")
 
 
 # For commands whose failure is an expected answer.

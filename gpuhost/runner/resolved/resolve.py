@@ -23,6 +23,9 @@ from gpuhost.runner.resolved.host import facts
 from gpuhost.runner.resolved.temporary_files import temporary_files
 from gpuhost.runner.state.release import Release
 
+# Builds also read DOCKERFILE.dockerignore.
+IGNORE = ".dockerignore"
+
 
 def resolve(release: Release) -> Changed:
     """Ask Compose, and change its answer for this host. Nothing of the app is changed.
@@ -89,7 +92,9 @@ def _contexts(release: Release, model: Model) -> Iterator[str]:
     for section in model["services"].values():
         build = section.get("build") or {}
         context = Path(build.get("context") or ".")
-        found += [context, context / (build.get("dockerfile") or "")]
+        dockerfile = context / (build.get("dockerfile") or "Dockerfile")
+        found += [context, dockerfile, context / IGNORE]
+        found.append(dockerfile.with_name(f"{dockerfile.name}{IGNORE}"))
         found += map(Path, (build.get("additional_contexts") or {}).values())
     inside = (release.source / path for path in found)
     yield from (

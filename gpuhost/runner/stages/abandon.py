@@ -5,32 +5,34 @@ Without this it would block the next operation for ever.
 
 from __future__ import annotations
 
-from gpuhost.runner.contract import RESTORE_FAILED, AppPaths, Operation, Result
+from dataclasses import asdict
+
+from gpuhost.runner.contract import RESTORE, RESTORE_FAILED, AppPaths, Operation, Result
+from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.lib.log import Log
-from gpuhost.runner.plan import Plan
 from gpuhost.runner.state import results
-from gpuhost.runner.state.release import Release
 
 # What reading a damaged file raises. OSError is missing: a read error may be temporary.
-DAMAGED = (ValueError, TypeError, LookupError, AttributeError)
+DAMAGED = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
-def abandon(app: AppPaths, operation: Operation, reason: Exception) -> Result:
+def abandon(app: AppPaths, operation: Operation, reason: object) -> Result:
     """Store a result that says so, unless the operation has one already."""
-    paths, name = app.release(operation.id), app.home.name
+    paths = app.operation(operation.id)
     stored = results.read(paths.result)
-    if stored:
+    if stored and operation.kind != RESTORE:
         return stored
     log = Log(paths.log)
     log.loud(f"THIS {operation.kind.upper()} COULD NOT BE FINISHED OR UNDONE: {reason}")
     result = Result.of(
         operation,
-        name,
+        app.home.name,
         RESTORE_FAILED,
         said=log.masked(f"the {operation.kind} cannot be continued: {reason}"),
         restore_said="it cannot be undone either: its state is unknown",
     )
-    # Not its own plan, which may be damaged.
-    plan = Plan(app=name, id=operation.id, inputs="", by=operation.by, project=name, revision="")
-    results.write(Release(app, paths, plan, log), result)
+    # Not with its own plan, which may be damaged. A directory that is gone has no place for it.
+    if paths.home.is_dir():
+        write_json(paths.result, asdict(result))
+    results.audit(app, result)
     return result

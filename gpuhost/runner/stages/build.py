@@ -9,12 +9,14 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 
 from gpuhost.runner.building import capacity, registry_login
+from gpuhost.runner.building.build_model import add_arguments, add_bases, take_secrets
 from gpuhost.runner.building.build_order import Base, Step, steps
 from gpuhost.runner.building.build_output import BuildOutput
-from gpuhost.runner.building.build_secrets import by_environment
 from gpuhost.runner.building.memory_peak import MemoryPeak
 from gpuhost.runner.data import secrets
 from gpuhost.runner.docker import images
@@ -48,38 +50,46 @@ def build(release: Release) -> None:
     if todo:
         release.log.write(f"builds: {', '.join(step.name for step in todo)}")
         capacity.check(release)
-    variables = _secret_variables(release) if todo else {}
-    for step in todo:
-        _build(release, step, variables)
+        builds = _Builds.write(release, todo)
+        for step in todo:
+            _build(release, step, builds)
     kept = images.keep(release, running)
     images.require_cuda(release, running, kept)
     nginx_trial.try_in_container(release)
 
 
-def _secret_variables(release: Release) -> dict[str, str]:
-    """Variables with the secrets that builds read as files; build.json names them."""
-    declared = tuple(secret for secret in release.plan.secrets if secret.path)
-    if not declared:
-        return {}
-    model, variables = by_environment(
-        config(release), declared, str(release.app.shared), secrets.values(release)
-    )
-    if variables:
+@dataclass(frozen=True)
+class _Builds:
+    """What Compose builds.
+
+    + services: step to service
+    + variables: secrets that builds read as files
+    """
+
+    services: Mapping[str, str]
+    variables: Mapping[str, str]
+
+    @classmethod
+    def write(cls, release: Release, todo: Sequence[Step]) -> _Builds:
+        """Write build.json."""
+        plan, model = release.plan, deepcopy(config(release))
+        services = add_bases(model, todo)
+        add_arguments(model, plan.build.args)
+        declared = tuple(secret for secret in plan.secrets if secret.path)
+        values = secrets.values(release) if declared else {}
+        variables = take_secrets(model, declared, str(release.app.shared), values)
         write_model(release.paths.builds, model)
-    return variables
+        return cls(services, variables)
 
 
-def _build(release: Release, step: Step, variables: Mapping[str, str]) -> None:
-    if step.base is not None:
-        _build_base(release, step, step.base)
-        return
-    no_cache = ("--no-cache",) if release.plan.build.no_cache else ()
-    what = ("--progress=plain", "build", *no_cache, *_arguments(release), step.name)
-    file = release.paths.builds if variables else None
-    _run(release, step.name, words(release, *what, pinned=False, file=file), variables)
+def _build(release: Release, step: Step, builds: _Builds) -> None:
+    if step.base is None:
+        _run(release, step, builds)
+    else:
+        _build_base(release, step, step.base, builds)
 
 
-def _build_base(release: Release, step: Step, base: Base) -> None:
+def _build_base(release: Release, step: Step, base: Base, builds: _Builds) -> None:
     """Build a base image that is missing, or whose inputs have changed.
 
     An image that a person loaded, pulled or built is kept. BuildKit's cache decides whether the
@@ -94,10 +104,7 @@ def _build_base(release: Release, step: Step, base: Base) -> None:
     if is_ours and known.get("from") == inputs and not release.plan.build.no_cache:
         release.log.write(f"base {step.name}: already built from the same inputs")
         return
-    no_cache = ("--no-cache",) if release.plan.build.no_cache else ()
-    where = ("--tag", step.name, "--file", str(base.dockerfile), str(base.context))
-    command = ("docker", "build", "--progress=plain", *no_cache, *_arguments(release), *where)
-    _run(release, step.name, command, {})
+    _run(release, step, builds)
     image = images.find(step.name)
     if image is not None:
         entry = {"id": image.id, "from": inputs}
@@ -123,24 +130,19 @@ def _patches(source: Source | None) -> tuple[object, ...]:
     return source.overlay, edits
 
 
-def _arguments(release: Release) -> tuple[str, ...]:
-    args = release.plan.build.args
-    return tuple(word for name in sorted(args) for word in ("--build-arg", f"{name}={args[name]}"))
-
-
-def _run(
-    release: Release, name: str, command: tuple[str, ...], variables: Mapping[str, str]
-) -> None:
-    log, limit = release.log, release.plan.build.step_limit_s
+def _run(release: Release, step: Step, builds: _Builds) -> None:
+    log, plan, name = release.log, release.plan.build, step.name
     log.write(f"building {name}")
     began, before = time.monotonic(), oom.current_moment()
+    no_cache = ("--no-cache",) if plan.no_cache else ()
+    what = ("--progress=plain", "build", *no_cache, builds.services[name])
     output = BuildOutput()
     with MemoryPeak() as peak:
         outcome = try_run(
             log,
-            *command,
-            seconds=limit,
-            env={**environment(release), **variables, "DOCKER_BUILDKIT": "1"},
+            *words(release, *what, pinned=False, file=release.paths.builds),
+            seconds=plan.step_limit_s,
+            env={**environment(release), **builds.variables, "DOCKER_BUILDKIT": "1"},
             on_line=output.read,
         )
     took = time.monotonic() - began

@@ -6,11 +6,17 @@ Compose compares only the hash of the configuration that it made a container fro
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 
-from gpuhost.runner.contract import CONFIG_HASH, differences, recorded_containers
+from gpuhost.runner.contract import (
+    CONFIG_HASH,
+    RecordedContainers,
+    differences,
+    recorded_containers,
+)
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.releases import current_id
 
 
 def to_recreate(
@@ -24,14 +30,16 @@ def to_recreate(
 
 
 def _reasons(release: Release, present: list[Container]) -> Iterator[tuple[str, str]]:
-    verified = recorded_containers(release.app.current) or {}
-    for container in present:
-        if changed := _changed(verified.get(container.service), container):
-            yield container.service, f"no longer as verified: {', '.join(changed)}"
+    current = release.app.release(current_id(release.app)).home
+    if record := recorded_containers(current):
+        for container in present:
+            if changed := _changed(record, container):
+                yield container.service, f"no longer as verified: {', '.join(changed)}"
 
 
-def _changed(verified: Mapping[str, str] | None, container: Container) -> list[str]:
+def _changed(record: RecordedContainers, container: Container) -> list[str]:
     """The fields; none if Compose replaces the container anyway."""
-    if verified is None or verified.get(CONFIG_HASH) != container.made_with.get(CONFIG_HASH):
+    verified, now = record.services.get(container.service), container.made_with
+    if verified is None or verified.get(CONFIG_HASH) != now.get(CONFIG_HASH):
         return []
-    return list(differences(verified, container.made_with))
+    return list(differences(verified, now, record.unrecorded))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpuhost.runner.contract import FAILED, RESTORE_FAILED, STAGE_FAILED, VERIFIED, Result
-from gpuhost.runner.lib import abort
+from gpuhost.runner.lib import abort, boot_time
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
@@ -23,6 +23,8 @@ from gpuhost.runner.state.journal import BEGIN, END, START, UNDO, Journal
 
 # After more starts than this the work is undone: something in it kills its runner.
 MAX_STARTS = 4
+# A time server corrects less than this without a word.
+TOLD_JUMP_S = 60
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,10 @@ class Work(ABC):
 
 def run_or_restore(work: Work) -> Result:
     """Run all stages; if one fails after a change, restore the previous state."""
+    return replace(_run_or_restore(work), took_s=round(work.journal.elapsed_s, 1))
+
+
+def _run_or_restore(work: Work) -> Result:
     if work.is_done():
         return work.result(VERIFIED)
     with best_effort(work.log):
@@ -100,6 +106,8 @@ def run_or_restore(work: Work) -> Result:
     if work.journal.has(UNDO):
         return _undo(work, Failure("the runner was interrupted during the undo"))
     try:
+        if work.journal.is_damaged:
+            raise Failure("its journal is damaged: what has begun and ended is not known")
         if work.journal.starts > MAX_STARTS:
             raise Failure(f"the runner was interrupted {work.journal.starts - 1} times")
         with abort.abortable(work.aborted_by):
@@ -123,14 +131,24 @@ def _run(stage: Stage, work: Work) -> None:
         work.before_change()
     journal.note(BEGIN, stage.name)
     work.log.stage(stage.name)
-    began = time.monotonic()
+    began, offset = time.monotonic(), boot_time.wall_offset()
     stage.run(work.subject)
     work.record_duration(stage.name, round(time.monotonic() - began, 1))
+    _tell_clock_jump(work.log, boot_time.wall_offset() - offset)
     journal.note(END, stage.name)
 
 
+def _tell_clock_jump(log: Log, seconds: float) -> None:
+    if abs(seconds) > TOLD_JUMP_S:
+        way = "forward" if seconds > 0 else "back"
+        log.write(
+            f"warning: the host's clock was set {way} by {abs(seconds):.0f} s; no duration and no "
+            "limit depends on it"
+        )
+
+
 def _require_time(work: Work) -> None:
-    if time.time() - work.journal.started <= work.limit_s:
+    if work.journal.elapsed_s <= work.limit_s:
         return
     interrupted = "; its runner was interrupted" if work.journal.starts > 1 else ""
     raise Failure(f"the release did not end within {work.limit_s} s{interrupted}")
@@ -171,7 +189,8 @@ def _failed(work: Work, failure: Failure) -> Result:
 
 
 def _has_changed(work: Work) -> bool:
-    return any(stage.changes and work.journal.has(BEGIN, stage.name) for stage in work.stages)
+    begun = (work.journal.has(BEGIN, stage.name) for stage in work.stages if stage.changes)
+    return work.journal.is_damaged or any(begun)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from gpuhost.runner.stages import migrate
 from gpuhost.runner.stages.activation import remove_containers
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.release import ByHand, Release
+from gpuhost.runner.state.releases import current_id
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Left:
 
 def note_existing(release: Release) -> None:
     """Record containers started by hand before the first change. Raises Failure."""
-    if release.app.current.is_symlink() or release.record.by_hand is not None:
+    if current_id(release.app) or release.record.by_hand is not None:
         return
     by_hand = (c for c in all_containers(release) if not is_ours(release, c))
     release.remember(by_hand={c.id: _by_hand(c) for c in by_hand})

@@ -6,27 +6,29 @@ never a volume, shared/ or backups/.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gpuhost.runner.building import capacity
 from gpuhost.runner.contract import ReleasePaths
 from gpuhost.runner.docker import images
 from gpuhost.runner.git import checkout
 from gpuhost.runner.lib.commands import try_run
-from gpuhost.runner.lib.files import clear
+from gpuhost.runner.lib.files import clear, load_json
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.resolved import project_files
 from gpuhost.runner.state import results
 from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.releases import current_id, in_order
 
 # Other directories are not releases.
 ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 SECONDS = 300
+REMOVED = ".old"
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class Existing:
 def prune(release: Release) -> None:
     """Remove releases beyond plan.keep_releases, and their images."""
     releases = _existing_releases(release)
-    kept = kept_ids(releases, release.app.current.resolve().name, release.plan.keep_releases)
+    kept = kept_ids(releases, current_id(release.app), release.plan.keep_releases)
     directories = capacity.image_directories()
     free_before = capacity.free(directories)
     removed = [r.id for r in releases if r.id not in kept]
     for id_ in removed:
-        clear(release.app.release(id_).home)
+        remove_whole(release.app.release(id_).home)
+    for left in release.app.releases.glob(f".*{REMOVED}"):
+        clear(left)
     untagged = untag(release, kept)
     checkout.forget(release, _commits(release, kept))
     project_files.forget(release.app, kept)
@@ -66,8 +70,7 @@ def trim(release: Release) -> None:
     The next good release removes their logs and results.
     """
     releases, keep = _existing_releases(release), release.plan.keep_releases
-    current = release.app.current.resolve().name if release.app.current.exists() else ""
-    old = old_failed_ids(releases, current, keep)
+    old = old_failed_ids(releases, current_id(release.app), keep)
     emptied = [id_ for id_ in old if _remove_source(release.app.release(id_))]
     if not emptied:
         return
@@ -79,6 +82,13 @@ def trim(release: Release) -> None:
         f"sources of failed releases, except the last {keep}: removed "
         f"{_listed(emptied)}; untagged {_listed(untagged)}"
     )
+
+
+def remove_whole(home: Path) -> None:
+    """Remove a directory in releases/. Renamed first: half a release must not look like one."""
+    if not home.name.startswith("."):
+        home = home.rename(home.with_name(f".{home.name}{REMOVED}"))
+    clear(home)
 
 
 def old_failed_ids(releases: Sequence[Existing], current: str, keep: int) -> list[str]:
@@ -117,14 +127,14 @@ def kept_ids(releases: Sequence[Existing], current: str, keep: int) -> set[str]:
     if running:
         kept.append(running)
         others = [r for r in verified if r.original != running.original]
-        before = [r for r in others if r.id < current] or others
+        began = [r.id for r in releases].index(current)
+        before = [r for r in others if r in releases[:began]] or others
         kept += before[-1:]
     return {id_ for r in kept for id_ in (r.id, r.original)}
 
 
 def _existing_releases(release: Release) -> list[Existing]:
-    homes = sorted(path for path in release.app.releases.iterdir() if ID.fullmatch(path.name))
-    return [_read_release(release, path.name) for path in homes if path.is_dir()]
+    return [_read_release(release, id_) for id_ in in_order(release.app) if ID.fullmatch(id_)]
 
 
 def _read_release(release: Release, name: str) -> Existing:
@@ -171,8 +181,7 @@ def _tags(release: Release, name: str) -> Iterable[str]:
     if not path.exists():
         # It failed before the build.
         return ()
-    record = json.loads(path.read_text(encoding="utf-8"))
-    tags = record.get("tags", {}) if isinstance(record, dict) else None
+    tags = load_json(path).get("tags", {})
     if not isinstance(tags, dict):
         raise ValueError(f"{path} is not a record")
     return [str(tag) for tag in tags.values()]

@@ -20,28 +20,28 @@ from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.site import certificates, nginx
 from gpuhost.runner.stages import prune
+from gpuhost.runner.stages.restore_leftovers import keep_unread
+from gpuhost.runner.stages.unfinished import settle_restore
+from gpuhost.runner.state import operations, transitions
 from gpuhost.runner.state.release import Release
 
 QUICK = 60
 # Services are stopped in order, each with its own stop_grace_period.
 DOWN_S = 600
 PROJECT = "label=com.docker.compose.project="
-# Created by gpuhost; other files are kept. The order matters.
+# Created by gpuhost; other files are kept, also copying.json: a copy into shared/ may have to
+# continue. The order matters.
 CREATED = (
     "abort.json",
-    "attempt.json",
     "bases.json",
-    "copying.json",
     "docker",
     "files",
     "git",
     "known_hosts",
     "nginx.json",
-    "restore",
     "runner.pyz",
     "seen.json",
     "current",
-    "releases",
 )
 
 
@@ -56,11 +56,8 @@ def remove(app: AppPaths, by: str) -> list[str]:
     """
     if not app.releases.is_dir():
         return []
-    if (app.home / "restore" / "state.json").exists():
-        raise Failure(
-            "a restore was interrupted: a part of the data is moved aside",
-            fix="restore the same backup again (deploys/restore.py): this finishes or undoes it",
-        )
+    settle_restore(app, transitions.REMOVE)
+    keep_unread(app)
     log, began = Log(app.home / "remove.log"), time.time()
     plans = list(_plans(app))
     projects = sorted({plan.project for plan in plans} or {app.home.name})
@@ -77,6 +74,10 @@ def remove(app: AppPaths, by: str) -> list[str]:
     append(app.history, json.dumps({**ended, "id": "", "started": began, "ended": time.time()}))
     for name in CREATED:
         _delete(app.home / name)
+    for home in app.releases.iterdir():
+        prune.remove_whole(home)
+    operations.end(app)
+    app.releases.rmdir()
     return [_removed_line(projects, untagged), *_kept_lines(app, volumes)]
 
 

@@ -19,15 +19,16 @@ from gpuhost.runner.contract import (
     Result,
 )
 from gpuhost.runner.data import stored
-from gpuhost.runner.data.exchange import clear
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages.engine import as_failure, run_or_restore
+from gpuhost.runner.stages.restore_leftovers import keep_unread, settle
 from gpuhost.runner.stages.restore_stages import Restore, keep, restore_result
 from gpuhost.runner.stages.restore_state import STAGING, State, new_state, read_state
+from gpuhost.runner.stages.unfinished import settle_restore
 from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.release import Release
 
@@ -57,7 +58,7 @@ def restore(app: AppPaths, name: str, by: str) -> Result:
             write_json(home.result, asdict(result))
     state = read_state(app)
     if state and state.backup == name and result.state != RESTORE_FAILED:
-        clear(app.restore)
+        settle(app, state)
     return result
 
 
@@ -80,11 +81,10 @@ def _run(app: AppPaths, operation: Operation) -> Result:
 def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
     """Raises Failure or BadPlan."""
     name = operation.id
-    if state and state.backup != name:
-        raise Failure(
-            f"the restore of {state.backup} was interrupted",
-            fix=f"restore {state.backup} again: this finishes or undoes it",
-        )
+    if state is None or state.backup != name:
+        stored.find(app, name)
+        settle_restore(app, RESTORE, name)
+        state = None
     is_begun = state is not None and state.step != STAGING
     if state and state.manifest and is_begun:
         # It is finished or undone even if the backup has been deleted.
@@ -94,6 +94,7 @@ def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
     home = paths(app, name)
     home.home.mkdir(mode=0o700, exist_ok=True)
     if state is None:
+        keep_unread(app)
         home.result.unlink(missing_ok=True)
         home.log.unlink(missing_ok=True)
     release = Release.open_current(app, Log(home.log))
@@ -102,4 +103,6 @@ def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
             f"{app.home.name} has no verified release to restore data for",
             fix="release it first, then restore",
         )
-    return Restore(operation, release, backup, state if state and is_begun else new_state(backup))
+    return Restore(
+        operation, release, backup, state if state and is_begun else new_state(app, backup)
+    )

@@ -9,7 +9,7 @@ from typing import Any
 from gpuhost.runner.contract import FAILED, RESTORE, RESTORED, AppPaths, Operation, Result
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.exchange import clear
-from gpuhost.runner.data.staging import limit, servers, stage
+from gpuhost.runner.data.staging import servers, stage
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.commands import run
 from gpuhost.runner.lib.files import write_json
@@ -17,6 +17,7 @@ from gpuhost.runner.stages import activation
 from gpuhost.runner.stages.engine import Stage, Work, best_effort
 from gpuhost.runner.stages.migrate import run_migration
 from gpuhost.runner.stages.render import ensure_resolved
+from gpuhost.runner.stages.restore_leftovers import save_databases
 from gpuhost.runner.stages.restore_state import DONE, State, StateJournal
 from gpuhost.runner.state import abort_request
 from gpuhost.runner.state.journal import END
@@ -84,12 +85,14 @@ class Restore(Work):
 
     def undo(self, bad: Result) -> Result:
         """Move the previous data back, and verify the app with it."""
-        if not self.journal.has(END, "undo"):
+        if not self.journal.has(END, "exchange back"):
             _exchange_back(self)
+            self.journal.note(END, "exchange back")
+            self.log.write("the previous data is in place again")
+        if not self.journal.has(END, "undo"):
+            activation.activate(self.release)
             self.journal.note(END, "undo")
-        for _, server in servers(self.release, self.backup):
-            server.drop(server.beside)
-        _clear_staged(self)
+        _keep_undone(self)
         self.log.write("the previous data is restored, and the app is verified with it")
         return replace(bad, state=RESTORED, restored=self.release.plan.id)
 
@@ -97,9 +100,15 @@ class Restore(Work):
 def _stage(work: Restore) -> None:
     stored.require_intact(work.backup)
     ensure_resolved(work.release)
+    is_new = not work.app.restore.exists()
     clear(work.app.restore)
     work.app.restore.mkdir(mode=0o700)
     write_json(work.app.restoring, asdict(work.state), mode=0o600)
+    # Also if all is set aside on another disk: its name there depends on this one.
+    work.aside.mkdir(mode=0o700, exist_ok=True)
+    # Of an earlier restore, which could not dump them.
+    names = ("aside", "beside") if is_new else ("aside",)
+    save_databases(work.release, work.backup, work.aside, names, ".earlier")
     exchanges = stage(work.release, work.backup, work.app.restore / "staged", work.aside)
     work.change_state(exchanges=exchanges)
 
@@ -119,7 +128,14 @@ def _exchange_back(work: Restore) -> None:
         server.swap_back()
     for exchange in reversed(work.state.exchanges):
         exchange.undo(work.app)
-    activation.activate(work.release)
+
+
+def _keep_undone(work: Restore) -> None:
+    """Keep the restored data that is not in place any more: the app may have written to it."""
+    place = work.app.backups / work.state.undone
+    with best_effort(work.log, "the restored database stays beside the previous one"):
+        save_databases(work.release, work.backup, place, ("beside",))
+    work.log.write(f"the restored data is in {place}; delete it when you do not need it")
 
 
 STAGES = (
@@ -135,14 +151,9 @@ STAGES_WITHOUT_MIGRATION = tuple(stage for stage in STAGES if stage.name != "mig
 def keep(work: Restore) -> None:
     """After a good restore: dump each previous database to a file, then drop it."""
     with best_effort(work.log, "the previous database stays beside the new one"):
-        for item, server in servers(work.release, work.backup):
-            if server.has_aside():
-                work.aside.mkdir(mode=0o700, exist_ok=True)
-                target = work.aside / f"{item.service}.{server.aside}.dump"
-                target.unlink(missing_ok=True)
-                server.dump(target, limit(work.release), database=server.aside)
-                server.drop(server.aside)
-    _clear_staged(work)
+        save_databases(work.release, work.backup, work.aside, ("aside",))
+    for exchange in work.state.exchanges:
+        exchange.clear_staged(work.app)
     work.log.write(f"the previous data is in {work.aside}; delete it when you do not need it")
     work.log.write(f"verified, with the data of {work.backup.name}")
 
@@ -159,11 +170,6 @@ def _stop_app(work: Restore) -> None:
     if writers:
         what, seconds = "stopping the app", STOP_S + 90
         run(work.log, "docker", "stop", "-t", str(STOP_S), *writers, seconds=seconds, what=what)
-
-
-def _clear_staged(work: Restore) -> None:
-    for exchange in work.state.exchanges:
-        exchange.clear_staged(work.app)
 
 
 def restore_result(operation: Operation, app: AppPaths, state: str, **more: Any) -> Result:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,25 +9,32 @@ from pathlib import Path
 from gpuhost.runner.contract import RESTORE, AppPaths, from_json
 from gpuhost.runner.data.exchange import Exchange
 from gpuhost.runner.data.stored import Manifest, Stored
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.files import load_json, write_json
 from gpuhost.runner.state.journal import BEGIN, END, UNDO, Entry, Journal
 
 STAGING, EXCHANGING, UNDOING = "staging", "exchanging", "undoing"
-# In these steps the data is final; only the leftovers of the restore are removed.
+# The previous data is back; the app has not been verified with it yet.
+DATA_BACK = "data-back"
 DONE, UNDONE = "done", "undone"
+# In the other steps only a part of the data may be exchanged.
+WHOLE = (STAGING, DATA_BACK, DONE, UNDONE)
 # A note of the engine that is stored, and the step that it is stored as.
 STEPS = {
     (END, "stage"): EXCHANGING,
     (UNDO, RESTORE): UNDOING,
+    (END, "exchange back"): DATA_BACK,
     (END, "undo"): UNDONE,
     (END, "verify"): DONE,
 }
 # What has happened before a step.
 _STAGED = ((END, "stage"), (BEGIN, "exchange"))
+_UNDOING = (*_STAGED, (UNDO, RESTORE))
+_BACK = (*_UNDOING, (END, "exchange back"))
 PAST = {
     STAGING: (),
-    UNDOING: (*_STAGED, (UNDO, RESTORE)),
-    UNDONE: (*_STAGED, (UNDO, RESTORE), (END, "undo")),
+    UNDOING: _UNDOING,
+    DATA_BACK: _BACK,
+    UNDONE: (*_BACK, (END, "undo")),
 }
 
 
@@ -47,6 +53,11 @@ class State:
     fix: str = ""
     aborted_by: str = ""
 
+    @property
+    def undone(self) -> str:
+        """The directory under backups/ for the data that an undo replaces."""
+        return self.aside.replace("before-", "undone-", 1)
+
 
 class StateJournal(Journal):
     """A journal that is stored as the step in state.json."""
@@ -56,22 +67,27 @@ class StateJournal(Journal):
     def __init__(self, path: Path, state: State) -> None:
         self._path, self.state = path, state
         past = PAST.get(state.step, _STAGED)
-        self.entries = [Entry(event, stage, time.time()) for event, stage in past]
+        self.entries = [Entry.now(event, stage) for event, stage in past]
 
     def note(self, event: str, stage: str = "") -> None:
-        self.entries.append(Entry(event, stage, time.time()))
+        self.entries.append(Entry.now(event, stage))
         if step := STEPS.get((event, stage)):
             self.state = replace(self.state, step=step)
             write_json(self._path, asdict(self.state), mode=0o600)
 
 
-def new_state(backup: Stored) -> State:
-    aside = f"before-restore-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+def new_state(app: AppPaths, backup: Stored) -> State:
+    first = aside = f"before-restore-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    number = 1
+    # The clock may have been set back; an undo must not find the data of another restore there.
+    while (app.backups / aside).exists():
+        number += 1
+        aside = f"{first}.{number}"
     return State(backup.name, aside, manifest=backup.manifest)
 
 
 def read_state(app: AppPaths) -> State | None:
     try:
-        return from_json(State, json.loads(app.restoring.read_text(encoding="utf-8")))
+        return from_json(State, load_json(app.restoring))
     except (OSError, ValueError, TypeError):
         return None

@@ -9,6 +9,7 @@ from gpuhost.runner.contract import VERIFIED, AppPaths
 from gpuhost.runner.lib.files import write, write_json
 from gpuhost.runner.plan import load
 from gpuhost.runner.state.release import Record, read_record
+from gpuhost.runner.state.releases import in_order
 from gpuhost.runner.state.results import read
 
 COPIED = (
@@ -51,6 +52,5 @@ def prepare(app: AppPaths, new_id: str, to: str, by: str) -> None:
 
 def verified_ids(app: AppPaths) -> list[str]:
     """Verified releases, the oldest first."""
-    homes = sorted(path for path in app.releases.glob("*") if not path.name.startswith("."))
-    results = ((path.name, read(path / "result.json")) for path in homes)
+    results = ((name, read(app.release(name).result)) for name in in_order(app))
     return [name for name, result in results if result and result.state == VERIFIED]

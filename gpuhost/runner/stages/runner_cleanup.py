@@ -13,9 +13,11 @@ MIN_AGE_S = 3600
 def forget(release: Release) -> None:
     """Remove them from lib/, beside the apps."""
     apps = release.app.home.parent
-    used = {link.resolve() for link in apps.glob("*/runner.pyz")}
     newest = time.time() - MIN_AGE_S
     for runner in (apps / "lib").glob("runner-*.pyz"):
+        # The links are read again each time; one that is just made is named .runner.pyz.new.
+        links = (*apps.glob("*/runner.pyz"), *apps.glob("*/.runner.pyz.new"))
+        used = {link.resolve() for link in links}
         if runner.resolve() not in used and runner.stat().st_mtime < newest:
             runner.unlink(missing_ok=True)
             release.log.write(f"removed {runner.name}: no app uses it")

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from gpuhost.runner.contract import RELEASE, RESTORED, ROLLBACK, UNDONE, Operation, Result
+from gpuhost.runner.contract import (
+    FAILED,
+    RELEASE,
+    RESTORED,
+    ROLLBACK,
+    UNDONE,
+    Operation,
+    Result,
+)
 from gpuhost.runner.data import backup, directories, schedule
 from gpuhost.runner.docker.containers import logs
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import point
 from gpuhost.runner.stages import (
     activation,
@@ -16,6 +26,7 @@ from gpuhost.runner.stages import (
     fingerprint,
     first_release,
     migrate,
+    printed_secrets,
     prune,
     render,
     runner_cleanup,
@@ -25,8 +36,9 @@ from gpuhost.runner.stages.downtime import Downtime
 from gpuhost.runner.stages.engine import Stage, Work, best_effort, run_or_restore
 from gpuhost.runner.stages.preflight import check
 from gpuhost.runner.state import abort_request, results
-from gpuhost.runner.state.journal import BEGIN, Journal
+from gpuhost.runner.state.journal import BEGIN, UNDO, Entry, Journal
 from gpuhost.runner.state.release import Release
+from gpuhost.runner.state.releases import linked_id
 
 PREPARING = (
     Stage("preflight", check),
@@ -72,6 +84,20 @@ def run_transaction(release: Release) -> Result:
     return result
 
 
+def refuse(release: Release, failure: Failure) -> Result:
+    """Store the result of a release or a rollback that does not begin."""
+    plan = release.plan
+    release.log.write(failure.said)
+    release.log.write(f"-> {failure.fix}")
+    operation = Operation(ROLLBACK if plan.rollback_of else RELEASE, plan.id, plan.by, time.time())
+    details = {"said": failure.said, "fix": failure.fix}
+    result = Result.of(
+        operation, plan.app, FAILED, revision=plan.revision, inputs=plan.inputs, **details
+    )
+    results.write(release, result)
+    return result
+
+
 class _Transaction(Work):
     undo_stage = "restore"
     undo_warning = ("THE PREVIOUS RELEASE COULD NOT BE RESTORED",)
@@ -80,15 +106,25 @@ class _Transaction(Work):
         self.subject = self._release = release
         self.log = release.log
         self.journal = Journal(release.paths.journal)
+        self._find_lost_events()
         self.stages = stages_of(release)
         self.limit_s = release.plan.limit_s
         self._downtime = downtime
+
+    def _find_lost_events(self) -> None:
+        """What other files say has begun, the journal must have too."""
+        journal = self.journal
+        if not all(journal.has(BEGIN, stage) for stage in self._release.record.took):
+            journal.is_damaged = True
+        if self.read_draft() and not journal.has(UNDO):
+            journal.is_damaged = True
+            journal.entries.append(Entry.now(UNDO, ""))
 
     def aborted_by(self) -> str:
         return abort_request.requested_by(self._release.app)
 
     def is_done(self) -> bool:
-        return self._release.app.current.resolve() == self._release.paths.home.resolve()
+        return linked_id(self._release.app) == self._release.plan.id
 
     def before_change(self) -> None:
         first_release.note_existing(self._release)
@@ -143,7 +179,7 @@ def keep(release: Release) -> None:
     """What follows a verified release; an error in it does not make the release fail."""
     release.log.stage("keep")
     steps = (schedule.install, activation.restore_cards, prune.prune, runner_cleanup.forget)
-    _run_each(release, *steps, fingerprint.keep)
+    _run_each(release, *steps, fingerprint.keep, printed_secrets.warn)
     release.log.write(f"verified: {release.plan.app} {release.plan.id}")
 
 

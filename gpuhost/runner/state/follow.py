@@ -22,9 +22,10 @@ START_S = 5.0
 def follow(app: AppPaths, release_id: str, offset: int, seconds: float) -> None:
     """Print one JSON line, then the log from `offset` on; wait up to `seconds` for new lines."""
     path = app.operation(release_id).log
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
+    deadline = began + seconds
     while True:
-        state = _state(app, release_id)
+        state = _state(app, release_id, is_new=time.monotonic() < began + min(seconds, START_S))
         more = path.stat().st_size > offset if path.exists() else False
         if more or state != "running" or time.monotonic() > deadline:
             break
@@ -57,8 +58,11 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
     sys.stdout.write(whole.decode("utf-8", "replace"))
 
 
-def _state(app: AppPaths, release_id: str) -> str:
-    """running, ended, or lost: interrupted and not resumed yet."""
+def _state(app: AppPaths, release_id: str, *, is_new: bool) -> str:
+    """running, ended, or lost: interrupted and not resumed yet.
+
+    + is_new: its runner may be starting
+    """
     operation = unfinished(app)
     if operation and operation.id == release_id:
         return "running" if is_locked(app) else "lost"
@@ -67,7 +71,4 @@ def _state(app: AppPaths, release_id: str) -> str:
     if operation and is_locked(app):
         # The host finishes or undoes this one first.
         return "lost"
-    # Without a result, a new directory means that its runner is starting.
-    home = app.operation(release_id).home
-    is_new = home.exists() and time.time() - home.stat().st_mtime < START_S
-    return "running" if is_new else "lost"
+    return "running" if is_new and app.operation(release_id).home.exists() else "lost"

@@ -6,11 +6,16 @@ After an interruption the next runner reads it to finish or undo the release.
 from __future__ import annotations
 
 import json
+import math
+import os
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gpuhost.runner.lib.files import append
+from gpuhost.runner.contract import from_json
+from gpuhost.runner.lib import boot_time
+from gpuhost.runner.lib.files import NO_FILE, append
 
 START = "start"  # a runner started on it
 BEGIN = "begin"  # a stage
@@ -20,22 +25,49 @@ UNDO = "undo"  # the previous state is being restored
 
 @dataclass(frozen=True)
 class Entry:
+    """An event.
+
+    + at: by the wall clock, for people
+    + boot, up: the id of the boot, and the seconds since it; "" of an older gpuhost
+    """
+
     event: str
     stage: str
     at: float
+    boot: str = ""
+    up: float = 0.0
+
+    @classmethod
+    def now(cls, event: str, stage: str) -> Entry:
+        return cls(event, stage, time.time(), boot_time.boot(), boot_time.seconds())
 
 
 class Journal:
-    """The journal of one release."""
+    """The journal of one release.
+
+    + is_damaged: lines cannot be read, or are lost: something had begun or ended
+    """
+
+    is_damaged = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.entries = list(_read(path))
+        self.entries: list[Entry] = []
+        *lines, last = _lines(path)
+        for line in lines:
+            entry = _entry(line)
+            self.is_damaged |= entry is None
+            self.entries += [entry] if entry else []
+        # A line without its end was written during a power cut: what it announces had not begun.
+        self._half_line = len(last)
 
     def note(self, event: str, stage: str = "") -> None:
-        entry = Entry(event, stage, time.time())
+        if self._half_line:
+            os.truncate(self._path, self._path.stat().st_size - self._half_line)
+            self._half_line = 0
+        entry = Entry.now(event, stage)
         self.entries.append(entry)
-        append(self._path, json.dumps({"event": event, "stage": stage, "at": entry.at}))
+        append(self._path, json.dumps(asdict(entry)))
 
     def has(self, event: str, stage: str | None = None) -> bool:
         """Whether the journal has this event, of this stage or, without one, of any."""
@@ -52,18 +84,39 @@ class Journal:
 
     @property
     def started(self) -> float:
+        """By the wall clock."""
         return self.entries[0].at if self.entries else time.time()
 
+    @property
+    def elapsed_s(self) -> float:
+        """Since the first event. The time between the last event of a boot and the next boot is
+        not known, and not counted.
+        """
+        return sum(_durations([*self.entries, Entry.now("", "")]))
 
-def _read(path: Path) -> list[Entry]:
-    if not path.exists():
-        return []
-    entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            value = json.loads(line)
-            entries.append(Entry(value["event"], value["stage"], value["at"]))
-        except (ValueError, KeyError, TypeError):
-            # Written during a power cut: what it announces had not begun.
-            continue
-    return entries
+
+def _durations(entries: list[Entry]) -> Iterator[float]:
+    """Of each boot."""
+    for boot in {entry.boot for entry in entries} - {""}:
+        moments = [entry.up for entry in entries if entry.boot == boot]
+        yield max(moments) - min(moments)
+
+
+def _lines(path: Path) -> list[bytes]:
+    """At least one, the last of which has no end."""
+    try:
+        return path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return [b""]
+    except OSError as error:
+        if error.errno in NO_FILE:
+            return [b"no file", b""]
+        raise
+
+
+def _entry(line: bytes) -> Entry | None:
+    try:
+        entry = from_json(Entry, json.loads(line))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return entry if math.isfinite(entry.at) and math.isfinite(entry.up) else None

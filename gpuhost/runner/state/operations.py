@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
-from gpuhost.runner.contract import AppPaths, Operation, from_json
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.contract import RELEASE, REMOVE, RESTORE, ROLLBACK, AppPaths, Operation
+from gpuhost.runner.lib.files import read_json, remove, write_json
+
+KINDS = (RELEASE, ROLLBACK, RESTORE, REMOVE)
 
 
 def unfinished(app: AppPaths) -> Operation | None:
     """The operation in progress, or an interrupted one."""
-    try:
-        return from_json(Operation, json.loads(app.attempt.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
+    operation = Operation.lenient(read_json(app.attempt))
+    if operation.kind in KINDS and (operation.id or operation.kind == REMOVE):
+        return operation
+    return None
 
 
 def begin(app: AppPaths, operation: Operation) -> None:
@@ -22,5 +23,5 @@ def begin(app: AppPaths, operation: Operation) -> None:
 
 
 def end(app: AppPaths) -> None:
-    app.abort.unlink(missing_ok=True)
-    app.attempt.unlink(missing_ok=True)
+    remove(app.abort)
+    remove(app.attempt)

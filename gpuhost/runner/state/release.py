@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.contract import AppPaths, ReleasePaths, from_json
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.files import load_json, write_json
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.state.container import Before
+from gpuhost.runner.state.releases import current_id
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class Record:
     # Service -> the id of its image, and the local tag that keeps it: gpuhost/APP/SERVICE:ID12.
     images: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    # Its place among the releases of the app, from 1; 0: of an older gpuhost.
+    sequence: int = 0
     # Stage -> seconds.
     took: dict[str, float] = field(default_factory=dict)
     # Service -> peak memory of its build, bytes.
@@ -100,9 +102,8 @@ class Release:
     @classmethod
     def open_current(cls, app: AppPaths, log: Log) -> Release | None:
         """The last verified release; None if there is none yet. Raises BadPlan."""
-        if not app.current.is_symlink():
-            return None
-        return cls.open(app, app.current.resolve().name, log)
+        current = current_id(app)
+        return cls.open(app, current, log) if current else None
 
     @property
     def source(self) -> Path:
@@ -137,11 +138,8 @@ def read_record(path: Path) -> Record:
 
 def _values(path: Path) -> dict[str, object]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return load_json(path)
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise BadPlan(f"{path} is damaged: {error}") from error
-    if not isinstance(value, dict):
-        raise BadPlan(f"{path} is damaged: not a JSON object")
-    return value

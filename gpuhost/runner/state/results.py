@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, Result, from_json
-from gpuhost.runner.lib.files import append, write_json
+from gpuhost.runner.lib.files import append, load_json, write_json
 from gpuhost.runner.state.release import Release
 
 
@@ -38,6 +38,6 @@ def _draft(release: Release) -> Path:
 def read(path: Path) -> Result | None:
     """None if the file is missing or damaged."""
     try:
-        return from_json(Result, json.loads(path.read_text(encoding="utf-8")))
+        return from_json(Result, load_json(path))
     except (OSError, ValueError, TypeError):
         return None

@@ -168,13 +168,16 @@ def test_a_link_to_a_file_of_the_host_is_not_read(
         ({"context": "SOURCE/ctx"}, "ctx"),
         ({"context": "SOURCE", "dockerfile": "ctx/Dockerfile"}, "ctx/Dockerfile"),
         ({"context": "SOURCE", "additional_contexts": {"x": "SOURCE/ctx/below"}}, "ctx/below"),
+        ({"context": "SOURCE/docker"}, "docker/.dockerignore"),
+        ({"context": "SOURCE/docker"}, "docker/Dockerfile"),
+        ({"context": "SOURCE/docker"}, "docker/Dockerfile.dockerignore"),
     ],
 )
 def test_a_build_does_not_read_a_directory_of_the_host(
     app: App, programs: Programs, tmp_path: Path, build: dict[str, Any], link: str
 ) -> None:
     release = a_release(app)
-    (release.source / "ctx").symlink_to(tmp_path)
+    (release.source / (link if link.startswith("docker") else "ctx")).symlink_to(tmp_path)
     declared = json.dumps({"web": {"image": "a", "build": build}})
     programs.compose(json.loads(declared.replace("SOURCE", str(release.source))))
     with pytest.raises(Failure, match=f"^{link} is a link that leads out of the source"):

@@ -1,0 +1,83 @@
+"""Which backups stay: the newest by number, and those that are still needed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.data import stored
+from gpuhost.runner.data.stored import Stored
+from gpuhost.runner.lib.log import Log
+
+
+def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
+    """Delete old backups, except the one just made and those that an operation refers to.
+
+    What is damaged or cannot be read is kept, and does not count as a backup.
+    """
+    backups = stored.complete(app)
+    _warn(app, backups, log)
+    needed = _referred_to(app)
+    if needed is None:
+        log.write("no old backup is removed: a file that may refer to one cannot be read")
+        return
+    for backup in _countable(backups, keep)[: -max(1, keep)]:
+        if backup.name not in needed | {made}:
+            _delete(backup, log)
+
+
+def _countable(backups: list[Stored], keep: int) -> list[Stored]:
+    """The oldest first.
+
+    The order of backups from the future that have no number is not known: they wait, uncounted,
+    until enough others are certainly newer.
+    """
+    whole = [backup for backup in backups if backup.is_whole]
+    numbered = [backup for backup in whole if backup.manifest.sequence > 0]
+    if len(numbered) >= keep:
+        return whole
+    unknown = {backup.name for backup in stored.from_the_future(whole)}
+    return [
+        backup for backup in whole if backup.manifest.sequence > 0 or backup.name not in unknown
+    ]
+
+
+def _warn(app: AppPaths, backups: list[Stored], log: Log) -> None:
+    for home in stored.homes(app):
+        if stored.read(home) is None:
+            log.write(f"warning: backup {home.name}: its manifest cannot be read; it is kept")
+    for backup in backups:
+        if not backup.is_whole:
+            log.write(f"warning: backup {backup.name} is damaged: it does not count, and is kept")
+    if future := stored.from_the_future(backups):
+        log.write(
+            f"warning: backups from the future: {', '.join(backup.name for backup in future)}: the "
+            "clock was ahead, or is behind now; their numbers give the order"
+        )
+
+
+def _delete(backup: Stored, log: Log) -> None:
+    """A backup that is deleted in part must not look complete."""
+    try:
+        shutil.rmtree(backup.home.rename(stored.partial(backup.home)))
+    except OSError as error:
+        log.write(f"warning: old backup {backup.name} could not be removed: {error}")
+        return
+    log.write(f"old backup removed: {backup.name}")
+
+
+def _referred_to(app: AppPaths) -> set[str] | None:
+    """The backups of releases and of an operation in progress; None: not all are known."""
+    files = (*app.releases.glob("*/result.json"), *app.releases.glob("*/record.json"))
+    names = set()
+    for path in (app.restoring, app.attempt, *files):
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            # An operation has the name of the backup that it restores as its id.
+            names |= {str(value.get("backup", "")), str(value.get("id", ""))}
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, AttributeError, RecursionError):
+            return None
+    return names

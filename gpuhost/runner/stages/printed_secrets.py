@@ -1,0 +1,35 @@
+"""Warns of secrets that the app prints: `docker logs` shows them, and log collectors copy them."""
+
+from __future__ import annotations
+
+from gpuhost.runner.contract import LEAST_MASKED, Masking
+from gpuhost.runner.docker.compose import ask, services_to_start
+from gpuhost.runner.state.release import Release
+
+# Lines of each container; a start prints its configuration first.
+LINES = 1000
+
+
+def warn(release: Release) -> None:
+    """After a verified release: name each service and the secrets in its log, once."""
+    secrets = {
+        name: Masking([value])
+        for name, value in sorted(release.secrets.items())
+        if len(value) >= LEAST_MASKED
+    }
+    if not secrets:
+        return
+    for service in services_to_start(release):
+        text = _log(release, service)
+        names = [name for name, masking in secrets.items() if masking(text) != text]
+        if names:
+            release.log.write(
+                f"warning: {service} prints {', '.join(names)} in its log, which docker logs and "
+                "log collectors show: raise its log level, or correct its code"
+            )
+
+
+def _log(release: Release, service: str) -> str:
+    since = ("--since", release.before.at) if release.before.at else ()
+    words = ("--no-color", "--no-log-prefix", "--tail", str(LINES), *since, service)
+    return ask(release, "logs", *words).out

@@ -1,0 +1,63 @@
+"""What a restore leaves: data that is not in place any more, or not yet. It is set aside.
+
+Nothing that the app may have written is deleted here: a person deletes backups/before-restore-TIME,
+backups/undone-restore-TIME and restore.unread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.data.postgres import Server
+from gpuhost.runner.data.staging import limit, servers
+from gpuhost.runner.data.stored import Stored
+from gpuhost.runner.lib.files import clear, set_aside
+from gpuhost.runner.stages.restore_state import State
+from gpuhost.runner.state.release import Release
+
+UNREAD = "restore.unread"
+
+
+def settle(app: AppPaths, state: State) -> None:
+    """End a restore whose data is whole."""
+    # Before the exchange, the staged data is a copy of the backup; after an undo, the app may have
+    # written to it.
+    for exchange in state.exchanges:
+        exchange.set_staged_aside(app, exchange.aside.replace(state.aside, state.undone))
+    clear(app.restore)
+    with suppress(OSError):
+        # Unless something is in it.
+        (app.backups / state.aside).rmdir()
+
+
+def keep_unread(app: AppPaths) -> None:
+    """Move restore/ away, if its state cannot be read: it may hold the only copy of something."""
+    if app.restore.exists():
+        set_aside(app.restore, UNREAD)
+
+
+def save_databases(
+    release: Release, backup: Stored, place: Path, names: Iterable[str], ending: str = ""
+) -> None:
+    """Dump databases that are not in use into files, then drop them.
+
+    + place: a directory
+    + names: attributes of Server: "aside", "beside"
+    + ending: of the file's name
+
+    Raises Failure.
+    """
+    for item, server in servers(release, backup):
+        for database in (getattr(server, name) for name in names):
+            if server.has(database):
+                _save(server, database, place / f"{item.service}.{database}{ending}.dump", release)
+
+
+def _save(server: Server, database: str, target: Path, release: Release) -> None:
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    target.unlink(missing_ok=True)
+    server.dump(target, limit(release), database=database)
+    server.drop(database)

@@ -1,0 +1,88 @@
+"""The networks that the host reaches without a gateway, its name servers, and who is logged in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from gpuhost.snapshot.netfilter import ROUTES, default_interface
+from gpuhost.snapshot.probes import Probe, Probes
+from gpuhost.snapshot.request import ProbeCommand, Request
+
+# The second has the servers where the first names only systemd-resolved.
+RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+NAME_SERVER = re.compile(r"^\s*nameserver\s+(\d{1,3}(?:\.\d{1,3}){3})\s*$", re.MULTILINE)
+# Of `ip -o address show`.
+ADDRESSED = re.compile(r"^\d+: ([^\s@]+)\S* +inet ", re.MULTILINE)
+NOWHERE = "00000000"
+MTU = re.compile(r"^/sys/class/net/([^/\s]+)/mtu:(\d{1,7})$", re.MULTILINE | re.ASCII)
+HEX = re.compile(r"[0-9A-Fa-f]{8}")
+REQUEST = Request(
+    files=(ROUTES, *RESOLVERS),
+    probes=(
+        ProbeCommand("mtu", "grep -sH '' /sys/class/net/*/mtu", absent=Probe(1), at_once=True),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class LocalNetworks:
+    """All of IPv4.
+
+    + links: networks without a gateway, by interface; empty: the kernel's table was not read
+    + addressed: interfaces with an address; empty: not read
+    + name_servers: not those on the host itself
+    + way_out: the interface of the default route; None: not known
+    + mtu: of each interface
+    + login: where this login comes from; None: not over SSH, or over IPv6
+    """
+
+    links: tuple[tuple[str, IPv4Network], ...]
+    addressed: frozenset[str]
+    name_servers: tuple[IPv4Address, ...]
+    way_out: str | None
+    mtu: Mapping[str, int]
+    login: IPv4Address | None
+
+    @classmethod
+    def read(cls, probes: Probes) -> LocalNetworks:
+        servers = {
+            address
+            for path in RESOLVERS
+            for text in NAME_SERVER.findall(probes.file(path) or "")
+            if (address := _address(text)) and not address.is_loopback
+        }
+        client = probes.get("ssh_connection").out.split()[:1]
+        return cls(
+            tuple(_links(probes.file(ROUTES) or "")),
+            frozenset(ADDRESSED.findall(probes.get("addresses").out)),
+            tuple(sorted(servers)),
+            default_interface(probes.file(ROUTES) or ""),
+            {name: int(size) for name, size in MTU.findall(_mtu(probes))},
+            _address(client[0]) if client else None,
+        )
+
+
+def _mtu(probes: Probes) -> str:
+    return probes.get("mtu").out if "mtu" in probes else ""
+
+
+def _links(table: str) -> Iterator[tuple[str, IPv4Network]]:
+    """Interface, destination, gateway, …, mask as the eighth; numbers in the machine's order."""
+    for line in table.splitlines()[1:]:
+        words = line.split()
+        if len(words) < 8 or not all(HEX.fullmatch(words[n]) for n in (1, 2, 7)):
+            continue
+        if words[2] != NOWHERE or words[7] == NOWHERE:
+            continue
+        number, mask = (int.from_bytes(bytes.fromhex(words[n]), "little") for n in (1, 7))
+        yield words[0], IPv4Network((number, mask.bit_count()), strict=False)
+
+
+def _address(text: str) -> IPv4Address | None:
+    try:
+        return IPv4Address(text)
+    except ValueError:
+        return None

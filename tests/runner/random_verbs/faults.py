@@ -1,0 +1,92 @@
+"""Faults at the n-th changing system call of a process: a kill, an error, a jump of the clock."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+CHANGING = frozenset(
+    f"os.{name}"
+    for name in ("chmod", "chown", "link", "mkdir", "remove", "rename", "rmdir", "symlink",
+                 "truncate", "utime")
+)  # fmt: skip
+# A full disk still deletes and renames.
+NEEDS_SPACE = frozenset(("open", "fsync", "os.mkdir", "os.symlink", "os.link"))
+KILLED = 137
+
+
+@dataclass(frozen=True)
+class Fault:
+    """+ kind: "none", "kill", "EIO" (once), "ENOSPC" (from then on), "clock"
+    + at: which changing call, from 1
+    + jump: seconds, of the clock
+    """
+
+    kind: str = "none"
+    at: int = 0
+    jump: float = 0.0
+
+    def __str__(self) -> str:
+        more = f" by {self.jump / 86400:+.0f} days" if self.kind == "clock" else ""
+        return "" if self.kind == "none" else f" [{self.kind}{more} at call {self.at}]"
+
+
+@dataclass
+class Injection:
+    """In the process that it is installed in: audit hooks cannot be removed.
+
+    + beneath: paths elsewhere, such as those of imports, are not counted
+    + offset: of the clock, before the jump
+    """
+
+    fault: Fault
+    beneath: str
+    offset: float = 0.0
+    seen: int = 0
+    real: dict[str, Callable[..., Any]] = field(default_factory=dict)
+
+    def install(self) -> None:
+        sys.addaudithook(self._audit)
+        self.real = {name: getattr(time, name) for name in ("time", "gmtime", "localtime")}
+        self.real["fsync"] = os.fsync
+        os.fsync = self._fsync
+        time.time = lambda: self.real["time"]() + self.offset
+        time.gmtime = lambda seconds=None: self.real["gmtime"](
+            time.time() if seconds is None else seconds
+        )
+        time.localtime = lambda seconds=None: self.real["localtime"](
+            time.time() if seconds is None else seconds
+        )
+
+    def _fsync(self, number: int) -> None:
+        self._count("fsync")
+        self.real["fsync"](number)
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in CHANGING or (event == "open" and self._is_write(arguments)):
+            self._count(event)
+
+    def _is_write(self, arguments: tuple[Any, ...]) -> bool:
+        path, _, flags = arguments
+        if not isinstance(flags, int) or not flags & WRITES or isinstance(path, int):
+            return False
+        name = os.fsdecode(path)
+        return not name.startswith("/") or name.startswith((self.beneath, "/proc/self/fd"))
+
+    def _count(self, event: str) -> None:
+        self.seen += 1
+        kind, at = self.fault.kind, self.fault.at
+        if kind == "clock" and self.seen == at:
+            self.offset += self.fault.jump
+        elif kind == "kill" and self.seen == at:
+            os._exit(KILLED)
+        elif kind == "EIO" and self.seen == at:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        elif kind == "ENOSPC" and self.seen >= at and event in NEEDS_SPACE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

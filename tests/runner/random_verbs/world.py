@@ -1,0 +1,224 @@
+"""A small app with data, the runner's verbs on it, and what must be true after each.
+
+The app writes numbered files, which are acknowledged at once. What runs is one file, in place of
+the engine. Each verb runs in a process of its own, with a fault at some changing call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gpuhost.runner import __main__ as entry
+from gpuhost.runner.contract import Result
+from gpuhost.runner.data import stored
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.plan import Backup, Migrate
+from gpuhost.runner.stages import (
+    activation,
+    fingerprint,
+    first_release,
+    migrate,
+    printed_secrets,
+    prune,
+    removal,
+    restore_stages,
+    runner_cleanup,
+    transaction,
+)
+from gpuhost.runner.stages.first_release import Left
+from gpuhost.runner.state import results
+from gpuhost.runner.state.release import Release
+from tests.runner.host_fixtures import App
+from tests.runner.random_verbs.faults import Fault, Injection
+
+KEEP = 2
+GOOD, FAILED, USAGE, UNRESTORED, LOCKED, UNFORESEEN = range(6)
+KILLED = 137
+
+
+@dataclass
+class World:
+    """+ broken: what does not start: "verify", "restore" (the old release, too) or nothing
+    + offset: of the host's clock, seconds
+    + written: numbers of the acknowledged writes
+    + backups: name to the writes in it, in the order in which they were made
+    """
+
+    app: App
+    offset: float = 0.0
+    broken: str = ""
+    written: set[int] = field(default_factory=set)
+    backups: dict[str, frozenset[int]] = field(default_factory=dict)
+    trace: list[str] = field(default_factory=list)
+    releases: int = 0
+    is_removed: bool = True
+
+    @property
+    def data(self) -> Path:
+        return self.app.paths.shared / "data"
+
+    @property
+    def running(self) -> Path:
+        return self.app.paths.home.with_name("running")
+
+    def write(self) -> None:
+        """The app acknowledges a write."""
+        number = len(self.written) + 1
+        self.data.mkdir(parents=True, exist_ok=True)
+        (self.data / str(number)).write_text("written")
+        self.written.add(number)
+        self.trace.append(f"the app writes {number}")
+
+    def in_place(self) -> frozenset[int]:
+        if not self.data.is_dir():
+            return frozenset()
+        return frozenset(int(p.name) for p in self.data.iterdir() if p.name.isdecimal())
+
+    def run(self, fault: Fault, verb: str, *arguments: str) -> int:
+        """The exit status of a verb; a traceback without a fault is one of the test."""
+        self.trace.append(f"{' '.join((verb, *arguments))}{fault} {self.broken}")
+        output = self.app.paths.home.with_name("output")
+        child = os.fork()
+        if child == 0:
+            self._in_child(fault, output, verb, arguments)
+        _, ended = os.waitpid(child, 0)
+        status = os.waitstatus_to_exitcode(ended)
+        if fault.kind == "clock":
+            self.offset += fault.jump
+        self.trace[-1] += f" -> {status} {output.read_text().strip()[-600:]}"
+        return status
+
+    def _in_child(self, fault: Fault, output: Path, verb: str, arguments: tuple[str, ...]) -> None:
+        try:
+            with output.open("w") as file:
+                os.dup2(file.fileno(), 1)
+                os.dup2(file.fileno(), 2)
+                sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115
+                fake_stages(self)
+                sys.argv = ["runner.pyz", verb, str(self.app.paths.home), *arguments]
+                Injection(fault, str(self.app.paths.home.parent), self.offset).install()
+                status = entry.main()
+                sys.stdout.flush()
+                os._exit(status)
+        except SystemExit as error:
+            os._exit(int(error.code or 0))
+        except BaseException:
+            with contextlib.suppress(BaseException):
+                traceback.print_exc()
+                sys.stderr.flush()
+            os._exit(99)
+
+    def deliver(self, *, migrates: bool) -> str:
+        """A release arrives on the host."""
+        self.releases += 1
+        release_id = f"20260101-{self.releases:06d}-{self.releases:08x}"
+        declared = Backup(paths=("data",), keep=KEEP)
+        plan = {"migrate": Migrate("migrate")} if migrates else {}
+        self.app.release(release_id, backup=declared, keep_releases=2, **plan)
+        self.is_removed = False
+        return release_id
+
+    def result(self, release_id: str) -> Result | None:
+        return results.read(self.app.paths.release(release_id).result)
+
+    def current(self) -> str:
+        link = self.app.paths.current
+        return link.resolve().name if link.exists() else ""
+
+
+def fake_stages(world: World) -> None:
+    """In the process of a verb: stages that need an engine, a repository or systemd do nothing."""
+
+    def nothing(*_: object) -> None:
+        return
+
+    def start(release: Release) -> None:
+        world.running.write_text(release.plan.id)
+
+    def verify(release: Release) -> None:
+        if world.broken == "verify":
+            raise Failure("it does not answer")
+
+    def activate(release: Release) -> None:
+        start(release)
+        if world.broken == "restore":
+            raise Failure("the previous one does not answer")
+
+    def undo_first(release: Release) -> Left:
+        world.running.unlink(missing_ok=True)
+        return Left((), ())
+
+    fakes: dict[str, Callable[[Release], None]] = dict.fromkeys(
+        ("preflight", "source", "render", "build", "migrate", "nginx"), nothing
+    )
+    fakes |= {"up": start, "verify": verify}
+    for group in ("PREPARING", "ACTIVATING", "PREPARING_ROLLBACK"):
+        real = getattr(transaction, group)
+        changed = tuple(replace(s, run=fakes.get(s.name, s.run)) for s in real)
+        setattr(transaction, group, changed)
+    activation.activate = activate
+    activation.restore_cards = nothing
+    first_release.note_existing = nothing
+    first_release.undo = undo_first
+    migrate.stop = nothing
+    restore_stages.ensure_resolved = nothing
+    restore_stages.run_migration = nothing
+    transaction.logs = lambda release: ()
+    transaction.schedule.install = nothing
+    prune.untag = lambda release, kept: []
+    fingerprint.keep = nothing
+    runner_cleanup.forget = nothing
+    printed_secrets.warn = nothing
+    removal._down = lambda app, project, log: world.running.unlink(missing_ok=True)
+    removal.schedule.remove = nothing
+    removal.nginx.remove = nothing
+    removal._remove_certificates = nothing
+
+
+def check(world: World) -> None:
+    """What is true whatever was killed, and wherever."""
+    home = world.app.paths.home
+    places = [world.data, *home.glob("backups/before-restore-*"), home / "restore"]
+    beside = [p for p in world.app.paths.shared.glob(".gpuhost-*") if p.is_dir()]
+    present = {path.name for place in (*places, *beside) for path in place.rglob("*")}
+    lost = sorted(n for n in world.written if str(n) not in present)
+    assert not lost, f"acknowledged writes are lost: {lost}"
+    made = list(world.backups)
+    kept = {each.name for each in stored.complete(world.app.paths)}
+    missing = [name for name in made[-KEEP:] if name not in kept]
+    assert not missing, f"acknowledged backups are gone: {missing} of {made}; kept: {kept}"
+
+
+def check_settled(world: World, before: frozenset[int], restored: frozenset[int] | None) -> None:
+    """After a verb that left nothing unfinished.
+
+    + before: the data before it
+    + restored: of the backup that it restored, or began to restore
+    """
+    paths = world.app.paths
+    assert not paths.attempt.exists(), f"unfinished: {paths.attempt.read_text()}"
+    assert not paths.restoring.exists(), f"unfinished: {paths.restoring.read_text()}"
+    allowed = [before] if restored is None else [before, restored]
+    assert world.in_place() in allowed, f"{sorted(world.in_place())}, not one of {allowed}"
+    left = [str(p) for p in paths.shared.rglob(".gpuhost*")]
+    assert not left, f"left behind: {left}"
+    current = world.current()
+    runs = world.running.read_text() if world.running.exists() else ""
+    assert runs == current, f"{runs or 'nothing'} runs, and {current or 'nothing'} is current"
+    if current:
+        result = world.result(current)
+        assert result is not None and result.verified, f"{current} is current, and not verified"
+
+
+def shown(world: World) -> str:
+    history = world.app.paths.history
+    lines = history.read_text().splitlines()[-3:] if history.exists() else []
+    states = [json.loads(line)["state"] for line in lines]
+    return "\n".join([*world.trace, f"history: {', '.join(states)}"])

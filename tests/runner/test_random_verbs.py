@@ -1,0 +1,173 @@
+"""Random sequences of the runner's verbs, with faults at random changing system calls.
+
+After each verb nothing acknowledged is lost; at the end nothing is unfinished, and the next verbs
+work. A failure prints its seed: GPUHOST_SEED=… runs that sequence alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.data import stored
+from tests.runner.host_fixtures import App, Programs
+from tests.runner.host_fixtures import programs as programs
+from tests.runner.random_verbs.faults import KILLED, Fault
+from tests.runner.random_verbs.world import (
+    FAILED,
+    GOOD,
+    UNFORESEEN,
+    UNRESTORED,
+    USAGE,
+    World,
+    check,
+    check_settled,
+    shown,
+)
+
+YEAR = 366 * 86400.0
+VERBS = ("release", "release", "backup", "backup", "restore", "restore", "rollback", "remove",
+         "abort", "resume")  # fmt: skip
+BROKEN = ("", "", "", "verify", "restore")
+FAULTS = ("none", "none", "kill", "kill", "kill", "EIO", "ENOSPC", "clock")
+
+
+class Sequence:
+    """+ before: the data when the unfinished verb began
+    + restored: of the backup that it restores
+    """
+
+    def __init__(self, seed: int, home: Path) -> None:
+        self.random = random.Random(seed)
+        home.mkdir()
+        self.world = World(App(AppPaths(home)))
+        self.before: frozenset[int] = frozenset()
+        self.restored: frozenset[int] | None = None
+        self.wrote_meanwhile = False
+
+    def play(self, verbs: int) -> None:
+        world = self.world
+        world.write()
+        self.run("release", Fault())
+        for _ in range(verbs):
+            if self.is_settled or self.random.random() < 0.5:
+                for _ in range(self.random.randrange(3)):
+                    world.write()
+                    self.wrote_meanwhile |= not self.is_settled
+            world.broken = self.random.choice(BROKEN)
+            self.run(self.random.choice(VERBS), self.fault())
+        world.broken = ""
+        self.settle()
+        self.run("release", Fault(), must_be=GOOD)
+        self.run("backup", Fault(), must_be=GOOD)
+        self.run("restore", Fault(), must_be=GOOD)
+        assert self.is_settled
+
+    @property
+    def is_settled(self) -> bool:
+        paths = self.world.app.paths
+        return not (paths.attempt.exists() or paths.restoring.exists())
+
+    def fault(self) -> Fault:
+        kind = self.random.choice(FAULTS)
+        at = 1 + int(self.random.expovariate(1 / 25))
+        return Fault(kind, at, self.random.choice((-1, 1)) * self.random.choice((YEAR, 86400.0)))
+
+    def settle(self) -> None:
+        """As the messages say: resume, and after a failed undo the same restore again."""
+        self.run("resume", Fault())
+        restoring = self.world.app.paths.restoring
+        if restoring.exists():
+            name = stored_name(restoring)
+            self.run("restore", Fault(), backup=name)
+        assert self.is_settled, "it is still unfinished"
+
+    def run(self, verb: str, fault: Fault, *, must_be: int | None = None, backup: str = "") -> None:
+        world = self.world
+        if self.is_settled:
+            self.before, self.restored, self.wrote_meanwhile = world.in_place(), None, False
+        arguments = self.arguments(verb, backup)
+        if arguments is None:
+            return
+        known = {each.name for each in stored.complete(world.app.paths)}
+        before = world.in_place()
+        status = world.run(fault, verb, *arguments)
+        for each in stored.complete(world.app.paths):
+            if each.name not in known:
+                world.backups[each.name] = before
+        allowed = {GOOD, FAILED, USAGE, UNRESTORED}
+        if fault.kind in ("EIO", "ENOSPC"):
+            allowed.add(UNFORESEEN)
+        if fault.kind == "kill":
+            allowed.add(KILLED)
+        assert status in ({must_be} if must_be is not None else allowed)
+        check(world)
+        if verb == "release" and status == GOOD:
+            assert world.current() == arguments[0]
+        if self.is_settled and status != KILLED:
+            was_uncertain, before = self.wrote_meanwhile, self.before
+            check_settled(world, world.in_place() if was_uncertain else before, self.restored)
+
+    def arguments(self, verb: str, backup: str) -> tuple[str, ...] | None:
+        """None: not possible now."""
+        world = self.world
+        if verb == "release":
+            return (world.deliver(migrates=self.random.random() < 0.5),)
+        if verb == "rollback":
+            world.releases += 1
+            new = f"20260101-{world.releases:06d}-{world.releases:08x}"
+            homes = sorted(path.name for path in world.app.paths.releases.glob("2*"))
+            return (new, "--to", self.random.choice(homes), "--by", "me") if homes else None
+        if verb == "restore":
+            present = [each.name for each in stored.complete(world.app.paths)]
+            if not present:
+                return None
+            name = backup or self.random.choice(present)
+            if self.is_settled:
+                self.restored = world.backups[name]
+            return (name, "--by", "me")
+        return ("--by", "me") if verb in ("remove", "abort") else ()
+
+
+def stored_name(restoring: Path) -> str:
+    return str(json.loads(restoring.read_text())["backup"])
+
+
+def play(seed: int, directory: Path) -> None:
+    sequence = Sequence(seed, directory)
+    try:
+        sequence.play(verbs=8)
+    except AssertionError as error:
+        pytest.fail(f"GPUHOST_SEED={seed}\n{shown(sequence.world)}\n{error}")
+
+
+def play_for(seconds: float, directory: Path) -> None:
+    if seed := os.environ.get("GPUHOST_SEED"):
+        play(int(seed), directory / "one")
+        return
+    first, began, number = random.SystemRandom().randrange(1 << 30), time.monotonic(), 0
+    while time.monotonic() - began < seconds:
+        play(first + number, directory / str(number))
+        number += 1
+    print(f"{number} sequences, from GPUHOST_SEED={first}")
+
+
+@pytest.fixture(autouse=True)
+def quiet_engine(programs: Programs) -> None:
+    programs.answer("docker ps *", "")
+
+
+@pytest.mark.slow
+def test_no_sequence_of_verbs_and_faults_loses_anything(tmp_path: Path) -> None:
+    play_for(120, tmp_path)
+
+
+@pytest.mark.matrix
+def test_none_in_an_hour(tmp_path: Path) -> None:
+    play_for(3600, tmp_path)
