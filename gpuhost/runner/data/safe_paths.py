@@ -67,15 +67,6 @@ def open_recorded(
         yield handle
 
 
-def resolve(release: Release, path: str) -> Path:
-    """The real path of a declared file or directory; it need not exist, but its parent must.
-
-    Raises Failure or OSError.
-    """
-    with open_parent(release, path) as (handle, name):
-        return handle.path / name
-
-
 def is_of_containers(app: AppPaths, handle: DirectoryHandle) -> bool:
     """Whether containers can write in this directory."""
     return Walk(app).is_of_containers(handle.path)

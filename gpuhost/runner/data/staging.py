@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from gpuhost.runner.data import directories, postgres, tarball
-from gpuhost.runner.data.exchange import PRIVATE, Exchange, clear, places
+from gpuhost.runner.data.exchange import PRIVATE, Exchange, places
 from gpuhost.runner.data.safe_paths import locate, open_directory, open_parent, open_recorded
 from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.docker.compose import compose
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import clear
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import Postgres
 from gpuhost.runner.state.release import Release
