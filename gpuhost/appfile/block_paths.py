@@ -15,6 +15,7 @@ from gpuhost.appfile.model import XGpuhost
 from gpuhost.runner.contract import APPS, AppPaths, why_reserved
 
 WILD = frozenset("*?[")
+NO_FILE = ("", ".", "..")
 
 
 def leading_out(block: XGpuhost, directory: str) -> Iterator[tuple[KeyPath, str | None]]:
@@ -31,9 +32,12 @@ def refused(block: XGpuhost, app: str) -> Iterator[tuple[KeyPath, str | None, st
     """
     shared = str(AppPaths(APPS / app).shared)
     for key_path, path, is_key in _paths(block):
-        directory = posixpath.dirname(path) if key_path[0] == "logs" else path
-        if WILD & set(directory) and key_path[0] == "logs":
+        of_logs = key_path[0] == "logs"
+        directory, name = posixpath.split(path) if of_logs else (path, path)
+        if of_logs and WILD & set(directory):
             reason = "* is for the name of a file; give each directory an entry of its own"
+        elif of_logs and name in NO_FILE:
+            reason = 'names no file; add it, such as "logs/*.log"'
         elif not path.startswith("/") and leads_out(path):
             continue  # of `leading_out`
         elif reason := why_reserved(posixpath.join(shared, directory), shared):

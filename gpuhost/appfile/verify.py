@@ -40,7 +40,7 @@ def _has_port(url: str) -> bool:
 
 Url = Annotated[
     str,
-    Field(pattern=r"^https?://[^\s]+$", title="an address, http://…"),
+    Field(pattern=r"^https?://[^\s\x00-\x1f\x7f]+$", title="an address, http://…"),
     AfterValidator(_check_url),
 ]
 HeaderName = Annotated[

@@ -11,10 +11,13 @@ from pathlib import Path
 from gpuhost.appfile.app import App
 from gpuhost.appfile.local_path import local_path
 from gpuhost.release.archive import BadDirectory, pack_overlay
+from gpuhost.runner.contract import why_reserved
 from gpuhost.runner.plan import Edit
 
 # How many files a sentence names.
 NAMED = 3
+# Of this machine: projects are here too.
+PROJECTS = ("/usr/local", "/usr/src")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,12 @@ def _shown(name: str) -> str:
 
 
 def _refuse_app_files(directory: Path, app_file: Path) -> None:
+    real = directory.resolve()
+    is_of_project = any(real.is_relative_to(top) for top in PROJECTS)
+    if (reason := why_reserved(str(real))) and not is_of_project:
+        raise BadDirectory(
+            f"source.overlay {directory}: {reason}; name a directory for the overlay alone"
+        )
     if app_file.resolve().is_relative_to(directory.resolve()):
         raise BadDirectory(
             f"source.overlay {directory} contains the app file itself; name a directory for the "

@@ -165,9 +165,15 @@ REFUSED: list[tuple[str, list[str]]] = [
             ("logs", "files", "/var/log/*.log", "/var/log/apt, which is the system's, is in it"),
             ("logs", "files", "logs/*/*.log", "* is for the name of a file; give each directory"),
             ("logs", "files", "lo[gs]/a.log", "* is for the name of a file; give each directory"),
+            ("logs", "files", "logs/", 'names no file; add it, such as "logs/*.log"'),
+            ("logs", "files", "logs/.", 'names no file; add it, such as "logs/*.log"'),
             ("backup", "paths", "/opt", "/opt/cni, which is the container engine's, is in it"),
             ("backup", "sqlite", "/root/.ssh/x.db", "it is of a login, not of the app"),
         )
+    ),
+    (
+        'verify: {steps: [{health: {url: "http://x/\\0"}}]}',
+        ["2: x-gpuhost.verify.steps[0].health.url = 'http://x/\\x00': an address, http"],
     ),
     (
         'nginx: {upstream: "127.0.0.1:1", paths: {"/a\\0b": {}}}',

@@ -213,3 +213,10 @@ def test_drift_reads_the_overlay_too(apps: Path) -> None:
     assert (file.revision, file.overlay) == (None, overlay_of(apps).revision)
     write_app(apps, **GIT, overlay="gone")
     assert AppFiles()("tts").errors[0].startswith("source.overlay apps/gone is not a directory")
+
+
+@pytest.mark.parametrize("overlay", ["/etc", "/", "/proc/self", "/opt/gpuhost"])
+def test_an_overlay_is_not_a_directory_of_the_system(apps: Path, overlay: str) -> None:
+    app = load(write_app(apps, directory="source", overlay=overlay))
+    with pytest.raises(BadDirectory, match="name a directory for the overlay alone"):
+        read_overlay(app)

@@ -40,7 +40,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "the directory of the app, but for shared/ and the sources of its releases": (
         *("lib/files.py", "lib/log.py:Log._write", "plan.py:load"),
-        *("data/rotation.py:rotate", "data/safe_paths.py:_Walk.written"),
+        *("data/rotation.py:rotate", "data/path_walk.py:Walk.written"),
         *("data/scheduled_backup.py", "data/schedule.py:_install_rotation"),
         *("data/secrets.py:_read", "data/staging.py:stage", "docker/compose.py"),
         *(
@@ -67,7 +67,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("lib/commands.py:_create", "lib/commands.py:stream"),
     ),
     "shared/ itself, / or the source itself, which open what is in them": (
-        *("data/safe_paths.py:_Walk.open_parent", "data/directories.py:make"),
+        *("data/path_walk.py:Walk.open_parent", "data/directories.py:make"),
         "data/source_paths.py:open_real",
     ),
     "a source before any container has it": (

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gpuhost.runner.lib import directory_handle
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 
 Act = Callable[[DirectoryHandle, str], object]
@@ -204,6 +205,51 @@ def test_a_tree_deeper_than_any_path_is_removed(handle: DirectoryHandle) -> None
     inner.close()
     handle.remove("d")
     assert handle.names() == []
+
+
+def test_names_that_gpuhost_gives_while_it_deletes_may_be_taken(handle: DirectoryHandle) -> None:
+    inner = handle.path / "top/!a/inner"
+    (inner / "file").mkdir(parents=True)
+    state = inner.stat()
+    for taken in (f".gpuhost-{state.st_dev}-{state.st_ino}", f".gpuhost-{state.st_dev}-0"):
+        (handle.path / "top" / taken / "file").mkdir(parents=True)
+    handle.remove("top")
+    assert handle.names() == []
+
+
+def test_many_names_are_deleted_a_few_at_a_time(
+    handle: DirectoryHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directory_handle, "MOST_NAMES", 3)
+    for number in range(10):
+        (handle.path / f"top/{number}/inner").mkdir(parents=True)
+        (handle.path / f"top/0/{number}").touch()
+    handle.remove("top")
+    assert handle.names() == []
+
+
+def test_a_directory_that_is_filled_again_and_again_is_given_up(
+    handle: DirectoryHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (handle.path / "top").mkdir()
+    (handle.path / "top/file").touch()
+    real = os.unlink
+
+    def unlink(name: str, **directory: int) -> None:
+        real(name, **directory)
+        (handle.path / f"top/{name}+").touch()
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    monkeypatch.setattr(directory_handle, "MOST_ROUNDS", 20)
+    with pytest.raises(OSError, match="its content does not end"):
+        handle.remove("top")
+
+
+def test_a_draft_that_is_a_directory_is_not_deleted(handle: DirectoryHandle) -> None:
+    (handle.path / ".name.new/inner").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        handle.replace("name", b"value", 0o600, (os.getuid(), os.getgid()))
+    assert (handle.path / ".name.new/inner").exists()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")

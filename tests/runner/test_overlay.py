@@ -70,6 +70,7 @@ def test_files_are_added_and_replaced(app: App) -> None:
 
 
 REFUSED = {
+    "a hook of git": ([a_file(".git/hooks/post-checkout", "x")], ".git is git's own"),
     "through a link in the source": (
         [a_file("inside/app.py")],
         "inside/app.py goes through a link of the source, inside -> backend",

@@ -17,6 +17,7 @@ from gpuhost.runner.docker.compose import services_to_start
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory, Migrate, Secret
 from gpuhost.runner.stages.render import render, write_host_files
+from gpuhost.runner.state.journal import BEGIN, Journal
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import ME, NEW, OLD, App, Programs, app, programs
 
@@ -299,3 +300,20 @@ def test_a_cpu_limit_above_the_number_of_cores_is_lowered(
     assert services["text"]["deploy"] == _limited("2")["deploy"]
     assert services["fits"]["deploy"] == _limited(2)["deploy"]
     assert services["half"] == {"image": "app-half", **ADDED}
+
+
+@pytest.mark.parametrize(
+    ("begun", "is_asked"), [("build", True), ("migrate", False), ("up", False)]
+)
+def test_a_release_whose_containers_may_have_run_is_not_resolved_again(
+    app: App, programs: Programs, begun: str, is_asked: bool
+) -> None:
+    """They can write to what they mount of the source: to its Compose files, say."""
+    programs.compose({"web": {"image": "web:1"}})
+    release = app.release()
+    render(release)
+    before = release.paths.resolved.read_text()
+    Journal(release.paths.journal).note(BEGIN, begun)
+    programs.answer("docker compose * config *", json.dumps({"services": {"web": {"image": "2"}}}))
+    render(Release.open(app.paths, release.plan.id))
+    assert (release.paths.resolved.read_text() == before) == (not is_asked)

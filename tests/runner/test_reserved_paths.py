@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from gpuhost.runner.contract import RESERVED, AppPaths, why_reserved
-from gpuhost.runner.data import directories, safe_paths
+from gpuhost.runner.data import directories, path_walk
 from gpuhost.runner.data.safe_paths import open_directory, require_allowed
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Backup, Directory, Logs, Nginx, Secret
-from gpuhost.runner.stages.render import write_host_files
-from tests.runner.host_fixtures import ME, OLD, App, app, as_resolved
+from gpuhost.runner.stages.render import render, write_host_files
+from tests.runner.host_fixtures import ME, OLD, App, Programs, app, as_resolved, programs
 
-__all__ = ["app"]
+__all__ = ["app", "programs"]
 
 SHARED = "/opt/gpuhost/tts/shared"
 
@@ -88,7 +88,7 @@ def test_the_engine_may_be_elsewhere(
 ) -> None:
     (tmp_path / "disk/docker").mkdir(parents=True)
     write_json(tmp_path / "daemon.json", {"data-root": str(tmp_path / "disk/docker")})
-    monkeypatch.setattr(safe_paths, "ENGINE", tmp_path / "daemon.json")
+    monkeypatch.setattr(path_walk, "ENGINE", tmp_path / "daemon.json")
     release = app.release()
     for path in ("disk/docker/volumes", "disk"):
         with pytest.raises(Failure, match="gpuhost's own"):
@@ -165,6 +165,23 @@ def test_a_link_of_a_person_may_not_go_through_a_directory_of_a_container(
         pass
 
 
+def test_a_mount_that_the_app_made_a_link_does_not_spoil_the_links_of_others(
+    app: App, tmp_path: Path
+) -> None:
+    other, top = App(AppPaths(tmp_path / "other")), tmp_path / "disk"
+    (top / "models").mkdir(parents=True)
+    (other.data("data/file").parent / "inner").symlink_to("/")
+    binds = [
+        {"type": "bind", "source": str(other.paths.shared / path), "target": f"/{path}"}
+        for path in ("data", "data/inner")
+    ]
+    as_resolved(other.release(OLD), {"web": {"volumes": binds}})
+    app.paths.shared.mkdir()
+    (app.paths.shared / "models").symlink_to(top / "models")
+    with open_directory(app.release(), "models") as handle:
+        assert handle.path == top / "models"
+
+
 def test_links_in_a_circle_end(app: App) -> None:
     app.paths.shared.mkdir()
     (app.paths.shared / "a").symlink_to("b")
@@ -175,7 +192,7 @@ def test_links_in_a_circle_end(app: App) -> None:
 
 @pytest.mark.parametrize(("target", "is_refused"), [("/etc", True), ("/", True), ("v1", False)])
 def test_a_container_cannot_have_another_directory_mounted_by_a_link(
-    app: App, target: str, is_refused: bool
+    app: App, programs: Programs, target: str, is_refused: bool
 ) -> None:
     data, home = app.data("data/v1/file").parent.parent, app.paths.home.with_name("home-of-ada")
     home.mkdir(mode=0o777)
@@ -185,10 +202,11 @@ def test_a_container_cannot_have_another_directory_mounted_by_a_link(
         {"type": "bind", "source": str(path), "target": f"/{path.name}"}
         for path in (data, data / "current", data / "missing", Path("/etc/hosts"))
     ]
+    programs.compose({"web": {"volumes": binds}})
     release = app.release()
-    as_resolved(release, {"web": {"volumes": binds}})
-    if is_refused:
-        with pytest.raises(Failure, match=r"web:/current: .*current is a link"):
-            write_host_files(release)
-    else:
-        write_host_files(release)
+    for act in (render, write_host_files):
+        if is_refused:
+            with pytest.raises(Failure, match=r"web:/current: .*current is a link"):
+                act(release)
+        else:
+            act(release)

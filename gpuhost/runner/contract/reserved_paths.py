@@ -53,17 +53,17 @@ OWN_PREFIX = ".gpuhost"
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def why_reserved(path: str, shared: str, more: Iterable[str] = ()) -> str:
+def why_reserved(path: str, shared: str = "", more: Iterable[str] = ()) -> str:
     """Why an app may not name this path; "": it may.
 
     + path: absolute
-    + shared: the directory of the app's own data
+    + shared: the directory of the app's own data; "": it has none here
     + more: further directories that are reserved on this host
     """
     if CONTROL.search(path):
         return "a path has no control characters"
     normal = posixpath.normpath(f"/{path.lstrip('/')}")
-    if is_within(normal, shared):
+    if shared and is_within(normal, shared):
         return _own_name(normal[len(shared) :])
     for directory, owner in (*RESERVED.items(), *((one, GPUHOST) for one in more)):
         if is_within(normal, directory):

@@ -13,6 +13,8 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.state.release import Release
 
 KEY = "x-gpuhost.source.overlay"
+# Its hooks and its configuration are programs.
+GIT = ".git"
 FIX = "correct the overlay beside the app file, and release again"
 
 
@@ -52,6 +54,8 @@ def _is_file(path: Path) -> bool:
 
 def _problem(name: str, laid: Path, source: Path) -> str | None:
     """Why this entry cannot be put over the source."""
+    if GIT in Path(name).parts:
+        return f"{shown(name)} is git's own"
     if complaint := through_link(source, name):
         return complaint
     there = source / name

@@ -101,7 +101,7 @@ def _try_rotate(handle: DirectoryHandle, name: str, keep: int) -> bool:
     draft = f".{name}.gpuhost-part"
     try:
         with handle.update(name) as log:
-            handle.remove(draft)
+            handle.discard(draft)
             _compress(log, handle, draft)
             for number in range(keep - 1, 0, -1):
                 if handle.look(_numbered(name, number)):
@@ -116,7 +116,7 @@ def _try_rotate(handle: DirectoryHandle, name: str, keep: int) -> bool:
             beyond += 1
     except OSError as error:
         with suppress(OSError):
-            handle.remove(draft)
+            handle.discard(draft)
         return _tell(str(handle.path / name), error)
     return True
 

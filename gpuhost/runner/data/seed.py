@@ -103,7 +103,7 @@ def _copy(
 def _copy_file(content: BinaryIO, into: DirectoryHandle, name: str, owner: os.stat_result) -> None:
     """Under another name first: a file with its own name is complete."""
     mode = os.fstat(content.fileno()).st_mode & 0o777
-    into.remove(PART)
+    into.discard(PART)
     with into.create(PART) as file:
         shutil.copyfileobj(content, file)
         os.fchown(file.fileno(), owner.st_uid, owner.st_gid)

@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from gpuhost.runner.data import directories, postgres, tarball
-from gpuhost.runner.data.exchange import PRIVATE, Exchange, clear, places
+from gpuhost.runner.data.exchange import PRIVATE, Exchange, places
 from gpuhost.runner.data.safe_paths import locate, open_directory, open_parent, open_recorded
 from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.docker.compose import compose
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import clear
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import Postgres
 from gpuhost.runner.state.release import Release
@@ -91,8 +92,8 @@ def _files(backup: Stored) -> list[Item]:
 def _stage_item(
     release: Release, backup: Stored, item: Item, staging: Path, aside: Path
 ) -> Exchange:
-    where = str(locate(release, item.name).parent)
-    with open_directory(release, where, make=True), open_parent(release, item.name) as opened:
+    its_parent = str(locate(release, item.name).parent)
+    with open_directory(release, its_parent, make=True), open_parent(release, item.name) as opened:
         parent, name = opened
         target = parent.path / name
         place = places(release.app, parent, name, staging, aside)

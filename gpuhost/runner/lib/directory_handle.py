@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -21,6 +22,9 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 # The mode of a new directory.
 MODE = 0o755
+# Of what is deleted: names at a time, and rounds, at least one for each level of a tree.
+MOST_NAMES = 10_000
+MOST_ROUNDS = 100_000
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,7 @@ class DirectoryHandle:
     def replace(self, name: str, content: bytes, mode: int, owner: tuple[int, int]) -> None:
         """Write a file, or another in its place, atomically. + owner: uid, gid"""
         draft = f".{name}.new"
-        self.remove(draft)
+        self.discard(draft)
         with self.create(draft, 0o600) as file:
             os.fchown(file.fileno(), *owner)
             os.fchmod(file.fileno(), mode)
@@ -203,6 +207,14 @@ class DirectoryHandle:
 
     def unlink(self, name: str) -> None:
         os.unlink(_single(name), dir_fd=self.number)
+
+    def discard(self, name: str) -> None:
+        """Delete a file or a link, if it exists; not a tree, which a container could go on filling.
+
+        IsADirectoryError for a directory.
+        """
+        with suppress(FileNotFoundError):
+            self.unlink(name)
 
     def rmdir(self, name: str) -> None:
         os.rmdir(_single(name), dir_fd=self.number)
@@ -247,21 +259,17 @@ class DirectoryHandle:
         self.rmdir(name)
 
     def empty(self) -> None:
-        """Delete the content. Directories are moved up first, so that depth costs no handles."""
-        while names := self.names():
+        """Delete the content. Directories are moved up first, so that depth costs no handles.
+
+        errno EBUSY: a container goes on filling it.
+        """
+        for _ in range(MOST_ROUNDS):
+            names = list(islice(self.iterate(), MOST_NAMES))
+            if not names:
+                return
             for name in names:
-                state = self.look(name)
-                if state is None:
-                    continue
-                if not stat.S_ISDIR(state.st_mode):
-                    self.unlink(name)
-                    continue
-                with self.enter(name) as inner:
-                    if inner.state().st_dev != self.state().st_dev:
-                        raise OSError(errno.EXDEV, "something is mounted there", name)
-                    for moved in inner.names():
-                        inner._move_up(moved, self)
-                self.rmdir(name)
+                self._delete(name)
+        raise OSError(errno.EBUSY, "its content does not end", str(self.path))
 
     def sync(self) -> None:
         os.fsync(self.number)
@@ -283,14 +291,37 @@ class DirectoryHandle:
         state = self.look(name)
         return Entry(path, self, name, state) if state else None
 
+    def _delete(self, name: str) -> None:
+        state = self.look(name)
+        if state is None:
+            return
+        if not stat.S_ISDIR(state.st_mode):
+            self.unlink(name)
+            return
+        with self.enter(name) as inner:
+            if inner.state().st_dev != self.state().st_dev:
+                raise OSError(errno.EXDEV, "something is mounted there", name)
+            for moved in list(islice(inner.iterate(), MOST_NAMES)):
+                inner._move_up(moved, self)
+        try:
+            self.rmdir(name)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:  # what is left is of the next round
+                raise
+
     def _move_up(self, name: str, above: DirectoryHandle) -> None:
         state = self.look(name)
         if state is None:
             return
-        if stat.S_ISDIR(state.st_mode):
-            self.rename(name, above, f".gpuhost-{state.st_dev}-{state.st_ino}")
-        else:
+        if not stat.S_ISDIR(state.st_mode):
             self.unlink(name)
+            return
+        # A container may have used the name.
+        free, number = f".gpuhost-{state.st_dev}-{state.st_ino}", 0
+        while above.look(free) is not None:
+            number += 1
+            free = f".gpuhost-{state.st_dev}-{state.st_ino}.{number}"
+        self.rename(name, above, free)
 
 
 def _descend(entry: Entry, open_levels: list[tuple[DirectoryHandle, str, Iterator[str]]]) -> None:

@@ -20,7 +20,11 @@ from gpuhost.runner.resolved.host import engine
 from gpuhost.runner.resolved.path_facts import uses
 from gpuhost.runner.resolved.pins import pins
 from gpuhost.runner.resolved.resolve import resolve, store
+from gpuhost.runner.state.journal import BEGIN, Journal
 from gpuhost.runner.state.release import Release
+
+# Stages that start containers of the release.
+RUNNING = ("migrate", "up")
 
 
 def render(release: Release) -> None:
@@ -36,13 +40,14 @@ def render(release: Release) -> None:
     secrets.draw(release)
     write_env_file(release)
     release.app.shared.mkdir(parents=True, exist_ok=True)
-    if not _has_target_model(release):
+    if not _has_final_model(release):
         changed = resolve(release)
         schedule.check(release)
         directories.check(release)
         for note in changed.notes:
             release.log.write(note)
         store(release, changed)
+    _require_no_way_out(release)
     secrets.generate(release)
     _write_runs(release, {})
     outcome = ask(release, "config", "-q")
@@ -72,16 +77,26 @@ def write_host_files(release: Release) -> None:
     """
     ensure_resolved(release)
     directories.make(release)
-    for use in uses(config(release)):
-        require_no_way_out(release, Path(use.path), use.where)
+    _require_no_way_out(release)
     for path in extension(config(release)).copies:
         seed.seed(release, path)
     _write_runs(release, secrets.place_files(release))
 
 
-def _has_target_model(release: Release) -> bool:
-    """A rollback runs what ran: it has a copy of its target's model."""
-    return release.plan.rollback_of is not None and release.paths.resolved.exists()
+def _require_no_way_out(release: Release) -> None:
+    for use in uses(config(release)):
+        require_no_way_out(release, Path(use.path), use.where)
+
+
+def _has_final_model(release: Release) -> bool:
+    """A rollback runs what ran: it has a copy of its target's model.
+
+    A release is not resolved again once its containers may have run: they can write to a part of
+    the source that they mount, also to its Compose files.
+    """
+    journal = Journal(release.paths.journal)
+    has_run = any(journal.has(BEGIN, stage) for stage in RUNNING)
+    return release.paths.resolved.exists() and (has_run or release.plan.rollback_of is not None)
 
 
 def _write_runs(release: Release, changed: Mapping[str, int]) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 
 from gpuhost.runner.contract import FAILED, RESTORE, RESTORED, AppPaths, Operation, Result
 from gpuhost.runner.data import stored
-from gpuhost.runner.data.exchange import clear
 from gpuhost.runner.data.staging import servers, stage
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.commands import run
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.files import clear, write_json
 from gpuhost.runner.stages import activation
 from gpuhost.runner.stages.engine import Stage, Work, best_effort
 from gpuhost.runner.stages.migrate import run_migration
