@@ -63,9 +63,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "backups/, and files that are made there": (
         *("data/backup.py", "data/postgres.py", "data/sqlite_copy.py"),
         *("data/stored.py", "data/retention.py", "data/staging.py:_copy"),
-        *("data/tarball.py", "data/tarball_pack.py:pack", "data/tarball_read.py"),
+        *("data/tarball_pack.py:pack", "data/tarball.py:unpack", "data/tarball_read.py"),
         *("lib/commands.py:_create", "lib/commands.py:stream"),
     ),
+    "an open file, or a name in an open directory": ("data/tarball_member.py:read_xattrs",),
     "shared/ itself, / or the source itself, which open what is in them": (
         *("data/path_walk.py:Walk.open_parent", "data/directories.py:make"),
         "data/source_paths.py:open_real",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.contract import REMOVE, AppPaths
 from gpuhost.runner.data import stored
 from tests.runner.host_fixtures import App, Programs
 from tests.runner.host_fixtures import programs as programs
@@ -40,7 +40,7 @@ FAULTS = ("none", "none", "kill", "kill", "kill", "EIO", "ENOSPC", "clock")
 
 class Sequence:
     """+ before: the data when the unfinished verb began
-    + restored: of the backup that it restores
+    + restored: of the backups that were restored since
     """
 
     def __init__(self, seed: int, home: Path) -> None:
@@ -48,7 +48,7 @@ class Sequence:
         home.mkdir()
         self.world = World(App(AppPaths(home)))
         self.before: frozenset[int] = frozenset()
-        self.restored: frozenset[int] | None = None
+        self.restored: set[frozenset[int]] = set()
         self.wrote_meanwhile = False
 
     def play(self, verbs: int) -> None:
@@ -80,9 +80,12 @@ class Sequence:
         return Fault(kind, at, self.random.choice((-1, 1)) * self.random.choice((YEAR, 86400.0)))
 
     def settle(self) -> None:
-        """As the messages say: resume, and after a failed undo the same restore again."""
+        """As the messages say: resume, remove again, and after a failed undo restore again."""
+        paths = self.world.app.paths
         self.run("resume", Fault())
-        restoring = self.world.app.paths.restoring
+        if paths.attempt.exists() and json.loads(paths.attempt.read_text())["kind"] == REMOVE:
+            self.run("remove", Fault(), must_be=GOOD)
+        restoring = paths.restoring
         if restoring.exists():
             name = stored_name(restoring)
             self.run("restore", Fault(), backup=name)
@@ -91,7 +94,7 @@ class Sequence:
     def run(self, verb: str, fault: Fault, *, must_be: int | None = None, backup: str = "") -> None:
         world = self.world
         if self.is_settled:
-            self.before, self.restored, self.wrote_meanwhile = world.in_place(), None, False
+            self.before, self.restored, self.wrote_meanwhile = world.in_place(), set(), False
         arguments = self.arguments(verb, backup)
         if arguments is None:
             return
@@ -112,7 +115,7 @@ class Sequence:
             assert world.current() == arguments[0]
         if self.is_settled and status != KILLED:
             was_uncertain, before = self.wrote_meanwhile, self.before
-            check_settled(world, world.in_place() if was_uncertain else before, self.restored)
+            check_settled(world, {world.in_place()} if was_uncertain else {before, *self.restored})
 
     def arguments(self, verb: str, backup: str) -> tuple[str, ...] | None:
         """None: not possible now."""
@@ -132,8 +135,7 @@ class Sequence:
             if not present:
                 return None
             name = backup or self.random.choice(present)
-            if self.is_settled:
-                self.restored = world.backups[name]
+            self.restored.add(world.backups[name])
             return (name, "--by", "me")
         return ("--by", "me") if verb in ("remove", "abort") else ()
 

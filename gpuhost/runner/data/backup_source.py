@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpuhost.runner.data.safe_paths import locate, open_directory
+from gpuhost.runner.data.safe_paths import open_parent
 from gpuhost.runner.lib.directory_handle import DirectoryHandle, Entry
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.state.release import Release
@@ -51,34 +51,28 @@ def open_source(release: Release, path: str) -> Iterator[Source | None]:
 
     Raises Failure or OSError.
     """
-    location = locate(release, path)
-    if location == release.app.shared:
-        raise Failure(f"{path} is shared/ itself", fix="declare the files and directories in it")
     with ExitStack() as handles:
         try:
-            found = _enter(handles, release, location)
-        except FileNotFoundError:
+            found = _enter(handles, release, path)
+        except (FileNotFoundError, NotADirectoryError):
             found = None
         yield found
 
 
-def _enter(handles: ExitStack, release: Release, location: Path) -> Source | None:
-    try:
-        handle = handles.enter_context(open_directory(release, str(location)))
-        return Source(handle, "", handle.path)
-    except NotADirectoryError:
-        pass
-    try:
-        handle = handles.enter_context(open_directory(release, str(location.parent)))
-    except NotADirectoryError:
+def _enter(handles: ExitStack, release: Release, path: str) -> Source | None:
+    parent, name = handles.enter_context(open_parent(release, path))
+    state = parent.look(name)
+    if state is None:
         return None
-    state = handle.look(location.name)
-    if state is not None and not stat.S_ISREG(state.st_mode):
+    if stat.S_ISDIR(state.st_mode):
+        handle = handles.enter_context(parent.enter(name))
+        return Source(handle, "", handle.path)
+    if not stat.S_ISREG(state.st_mode):
         raise Failure(
-            f"backup: {location} is neither a file nor a directory; a link is not followed",
+            f"backup: {path} is neither a file nor a directory; a link is not followed",
             fix="declare the real path in x-gpuhost.backup",
         )
-    return Source(handle, location.name, handle.path / location.name) if state else None
+    return Source(parent, name, parent.path / name)
 
 
 @contextmanager

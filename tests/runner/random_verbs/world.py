@@ -199,16 +199,14 @@ def check(world: World) -> None:
     assert not missing, f"acknowledged backups are gone: {missing} of {made}; kept: {kept}"
 
 
-def check_settled(world: World, before: frozenset[int], restored: frozenset[int] | None) -> None:
+def check_settled(world: World, allowed: set[frozenset[int]]) -> None:
     """After a verb that left nothing unfinished.
 
-    + before: the data before it
-    + restored: of the backup that it restored, or began to restore
+    + allowed: the data before it, and of the backups that were restored
     """
     paths = world.app.paths
     assert not paths.attempt.exists(), f"unfinished: {paths.attempt.read_text()}"
     assert not paths.restoring.exists(), f"unfinished: {paths.restoring.read_text()}"
-    allowed = [before] if restored is None else [before, restored]
     assert world.in_place() in allowed, f"{sorted(world.in_place())}, not one of {allowed}"
     left = [str(p) for p in paths.shared.rglob(".gpuhost*")]
     assert not left, f"left behind: {left}"
