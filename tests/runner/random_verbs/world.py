@@ -188,7 +188,8 @@ def fake_stages(world: World) -> None:
 def check(world: World) -> None:
     """What is true whatever was killed, and wherever."""
     home = world.app.paths.home
-    places = [world.data, *home.glob("backups/before-restore-*"), home / "restore"]
+    aside = ("backups/before-restore-*", "backups/undone-restore-*", "restore*")
+    places = [world.data, *(place for pattern in aside for place in home.glob(pattern))]
     beside = [p for p in world.app.paths.shared.glob(".gpuhost-*") if p.is_dir()]
     present = {path.name for place in (*places, *beside) for path in place.rglob("*")}
     lost = sorted(n for n in world.written if str(n) not in present)
