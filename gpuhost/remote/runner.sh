@@ -12,7 +12,7 @@ install_runner() {
 }
 
 # start UNIT LIMIT_S DESCRIPTION APP_HOME VERB [ARGUMENT...]. OOMPolicy: if a client is killed for
-# memory, the runner continues.
+# memory, the runner continues. MemoryMax: no output of an app takes the memory from the apps.
 start() {
     unit_name=$1 limit_s=$2 words=$3 app_home=$4
     shift 4
@@ -20,6 +20,6 @@ start() {
         --description="$words" \
         -p Restart=on-failure -p RestartSec=1 -p RestartPreventExitStatus="1 2 3 4" \
         -p StartLimitIntervalSec=600 -p StartLimitBurst=12 \
-        -p RuntimeMaxSec="$limit_s" -p OOMPolicy=continue \
+        -p RuntimeMaxSec="$limit_s" -p OOMPolicy=continue -p MemoryMax=50% \
         /usr/bin/python3 "$app_home/runner.pyz" "$@"
 }

@@ -12,6 +12,7 @@ import pytest
 from gpuhost.rollout.deliver import resume_unit_text
 from gpuhost.runner import __main__ as entry
 from gpuhost.runner.contract import RESTORE_FAILED, RESTORED, VERIFIED, Operation, Result
+from gpuhost.runner.data import schedule
 from gpuhost.runner.plan import Backup, BadPlan, Logs
 from gpuhost.runner.stages import carry_out
 from gpuhost.runner.state import results
@@ -218,6 +219,14 @@ def test_systemd_restarts_the_runner_after_an_unexpected_error(
     statuses = " ".join(map(str, sorted(FINAL)))
     assert f'RestartPreventExitStatus="{statuses}"' in script
     assert f"RestartPreventExitStatus={statuses}\n" in resume_unit_text()
+
+
+def test_the_runner_has_limits_of_memory_and_of_restarts() -> None:
+    script = files("gpuhost.remote").joinpath("runner.sh").read_text("utf-8")
+    for name, value in (("MemoryMax", "50%"), ("StartLimitBurst", "12")):
+        assert f" -p {name}={value} " in script
+        assert f"\n{name}={value}\n" in resume_unit_text()
+    assert "\nMemoryMax=50%" in schedule.IN_BACKGROUND
 
 
 def test_a_backup_that_was_not_taken_fails(

@@ -18,7 +18,7 @@ from gpuhost.runner.state.release import Release
 QUICK = 60
 # A backup waits for a release in progress.
 SPARE = 7200
-IN_BACKGROUND = "Nice=10\nIOSchedulingClass=idle"
+IN_BACKGROUND = "Nice=10\nIOSchedulingClass=idle\nMemoryMax=50%"
 # Files of an older gpuhost, which used logrotate.
 OF_LOGROTATE = ("conf", "group", "passwd", "state")
 
