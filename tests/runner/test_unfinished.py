@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -99,6 +101,11 @@ class Host:
         texts = {path.read_text() for path in home.rglob("settings.json") if path.is_file()}
         return texts | {_row(path) for path in home.rglob("app.db") if path.is_file()}
 
+    @property
+    def rows(self) -> set[str]:
+        """Of every copy of the database."""
+        return {_row(path) for path in self.app.paths.home.rglob("app.db*") if "-" not in path.name}
+
     def write(self, word: str) -> None:
         """What the app acknowledges."""
         database(self.app, word, wal=True)
@@ -107,10 +114,13 @@ class Host:
 
 def _row(database: Path) -> str:
     """Of a copy: to open it would change its files."""
+    number = database.name.partition("app.db")[2]
     with TemporaryDirectory() as place:
-        for path in database.parent.glob(f"{database.name}*"):
-            shutil.copy(path, place)
-        with closing(sqlite3.connect(f"{place}/{database.name}")) as opened:
+        for ending in ("", "-wal"):
+            path = database.with_name(f"app.db{ending}{number}")
+            if path.exists():
+                shutil.copy(path, f"{place}/app.db{ending}")
+        with closing(sqlite3.connect(f"{place}/app.db")) as opened:
             return str(opened.execute("SELECT text FROM said").fetchone()[0])
 
 
@@ -352,6 +362,46 @@ def test_an_undo_that_fails_half_way_continues_where_it_ended(host: Host) -> Non
     assert host.verb(transitions.RELEASE) == entry.FAILED
     restore_again(host)
     assert (state(host.app), "later" in host.words) == (NOW, True)
+
+
+RENAMES, APART = 8, 4
+
+
+@pytest.mark.parametrize("at", range(1, RENAMES + 2))
+def test_an_undo_that_fails_at_any_rename_loses_nothing(host: Host, at: int) -> None:
+    real, undo, count = os.rename, exchange.Exchange.undo, 0
+
+    def rename(*words: Any, **more: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            _no_disk()
+        real(*words, **more)
+
+    def undo_once(one: exchange.Exchange, app: AppPaths) -> None:
+        with host.monkeypatch.context() as patched:
+            patched.setattr(os, "rename", rename)
+            undo(one, app)
+
+    def activate(release: Release) -> None:
+        if not count and (host.app.paths.shared / "settings.json").read_text() == "then":
+            host.write("during")
+            raise BAD
+
+    host.monkeypatch.setattr("gpuhost.runner.stages.activation.activate", activate)
+    with host.monkeypatch.context() as patched:
+        patched.setattr(exchange.Exchange, "undo", undo_once)
+        status = host.run("restore", host.backup, "--by", "ada")
+    assert (status == entry.FAILED) == (at > RENAMES)
+    # The app is started by hand on what is in place, and overwrites that only.
+    host.write("later")
+    if status == entry.UNRESTORED:
+        restore_again(host)
+    databases = [path for path in host.app.paths.home.rglob("app.db*") if path.is_file()]
+    assert any(b"later" in path.read_bytes() for path in databases)
+    # Between the previous database and its log, the app starts on a database without its log.
+    assert at == APART or "later" in host.rows
+    assert "later" in {path.read_text() for path in host.app.paths.home.rglob("settings.json*")}
 
 
 def test_two_restores_with_the_same_time_do_not_mix_what_they_set_aside(host: Host) -> None:

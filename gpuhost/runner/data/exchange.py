@@ -55,7 +55,10 @@ class Exchange:
             if at.staging.look(self._staged_name) is None:
                 # What the app created beside the restored database belongs to that.
                 for name in beside:
-                    _set_aside(at.parent, name, at.staging)
+                    if at.parent.look(name) is not None:
+                        # One that is there already, of an undo that failed, is older.
+                        _set_aside(at.staging, name, at.staging)
+                        at.parent.rename(name, at.staging, name)
                 if at.parent.look(target) is not None:
                     at.parent.rename(target, at.staging, self._staged_name)
             for name in self._names:
