@@ -130,7 +130,8 @@ class Walk:
         if state is None or not stat.S_ISLNK(state.st_mode):
             return None
         if is_open or not (self.trusts_users or _only_root_writes(handle.state())):
-            raise _link_failure(handle.path / name)
+            who = "the app can" if is_open else "others than root can"
+            raise _link_failure(handle.path / name, who)
         # Real, but for its own components, which are looked up in turn.
         return Path(os.path.normpath(handle.path / handle.link_target(name)))
 
@@ -156,8 +157,8 @@ def _only_root_writes(state: os.stat_result) -> bool:
     return state.st_uid == os.geteuid() and not state.st_mode & 0o022
 
 
-def _link_failure(path: Path) -> Failure:
+def _link_failure(path: Path, who: str) -> Failure:
     return Failure(
-        f"{path} is a link in a directory that the app can write to: not followed",
+        f"{path} is a link in a directory that {who} write to: not followed",
         fix="replace the link by the directory, or declare its real path in the app file",
     )
