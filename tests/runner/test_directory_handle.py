@@ -253,15 +253,25 @@ def test_a_draft_that_is_a_directory_is_not_deleted(handle: DirectoryHandle) -> 
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
-def test_what_is_mounted_in_a_tree_is_not_deleted(handle: DirectoryHandle) -> None:
-    target = handle.path / "top/mounted"
+@pytest.mark.parametrize("place", ["top", "top/mounted", "top/inner/mounted"])
+@pytest.mark.parametrize("mount", ["mount -t tmpfs none", "mount --bind '{}/other'"])
+def test_what_is_mounted_in_a_tree_is_not_deleted(
+    handle: DirectoryHandle, tmp_path: Path, mount: str, place: str
+) -> None:
+    target = handle.path / place
     target.mkdir(parents=True)
-    assert os.system(f"mount -t tmpfs none '{target}'") == 0
+    (tmp_path / "other").mkdir()
+    assert os.system(f"{mount.format(tmp_path)} '{target}'") == 0
     try:
         (target / "file").write_text("")
         with pytest.raises(OSError) as raised:
             handle.remove("top")
         assert raised.value.errno == errno.EXDEV
-        assert (target / "file").exists()
+        # Directories of the tree are moved up before they are deleted.
+        (found,) = (path for path in handle.path.rglob("file"))
+        assert found.read_text() == ""
     finally:
-        os.system(f"umount '{target}'")
+        mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+        for each in mounts:
+            if each.startswith(str(handle.path)):
+                os.system(f"umount '{each}'")

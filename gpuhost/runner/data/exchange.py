@@ -132,8 +132,9 @@ def places(app: AppPaths, parent: DirectoryHandle, name: str, staging: Path, asi
         if parent.is_mount_point(name):
             raise Failure(
                 f"{parent.path / name} is a mount point, which cannot be renamed",
-                fix="stop the app, move what is in it to another directory, then unpack the file "
-                "of the backup into it",
+                fix="stop the app, move what is in it to another directory, then run tar "
+                f"--strip-components=1 --xattrs --xattrs-include='*' -C {parent.path / name} -xpzf "
+                "with the file of the backup (docs/restore.md)",
             )
     with open_recorded(app, staging.parent, make=True, mode=PRIVATE) as home:
         if home.disk == parent.disk:

@@ -38,7 +38,9 @@ def lay_over(release: Release, source: Path) -> None:
     _require_links_inside(source, files)
     for verb, some in (("adds", set(files) - set(replaced)), ("replaces", replaced)):
         if some:
-            release.log.write(f"overlay {verb} {len(some)} files: {', '.join(sorted(some))}")
+            release.log.write(
+                f"overlay {verb} {len(some)} files: {', '.join(map(shown, sorted(some)))}"
+            )
 
 
 def _names(unpacked: Path) -> Iterator[str]:

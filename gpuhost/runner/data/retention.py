@@ -81,8 +81,11 @@ def _referred_to(app: AppPaths) -> set[str]:
         except FileNotFoundError:
             continue
         except (OSError, ValueError, AttributeError, RecursionError) as error:
+            is_of_release = path not in (app.restoring, app.attempt)
             raise Failure(
-                f"{path} cannot be read, and may name one",
-                fix="it is removed with its release, after more releases",
+                f"{path} cannot be read, and may name a backup that is needed",
+                fix=f"if that release is not needed: rm -r {path.parent}"
+                if is_of_release
+                else "see the table of unfinished work in docs/architecture.md",
             ) from error
     return names

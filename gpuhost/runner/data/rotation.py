@@ -50,7 +50,7 @@ def state_of(app: AppPaths) -> Path:
 
 
 def rotate(app: AppPaths) -> bool:
-    """Rotate the log files of the current release. Returns whether all could be; tells others."""
+    """Rotate the log files of the current release. Returns False, and prints which could not be."""
     release = Release.open_current(app, NOWHERE)
     if release is None:
         return True
@@ -63,7 +63,8 @@ def rotate(app: AppPaths) -> bool:
             with open_directory(release, directory or ".") as handle:
                 for name in _matching(handle, wanted):
                     key = repr(str(locate(release, directory) / name))
-                    rotated = min(float(last.get(key, now)), now)
+                    known = last.get(key)
+                    rotated = min(known, now) if isinstance(known, (int, float)) else now
                     state[key] = rotated
                     if _is_due(handle, name, release.plan.logs, now - rotated):
                         state[key] = now

@@ -59,4 +59,5 @@ def open_real(source: Path, path: Path, *, make: bool = False) -> Iterator[Direc
 
 def shown(path: PurePath | str) -> str:
     """For a message: file names need not be UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

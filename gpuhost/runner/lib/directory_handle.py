@@ -246,7 +246,7 @@ class DirectoryHandle:
     def remove(self, name: str) -> None:
         """Delete a file, a link or a whole tree, however deep; nothing happens if it is missing.
 
-        A mount in it has errno EXDEV: what is mounted there is not deleted.
+        A mount at it or in it has errno EXDEV: what is mounted there is not deleted.
         """
         state = self.look(name)
         if state is None:
@@ -254,6 +254,7 @@ class DirectoryHandle:
         if not stat.S_ISDIR(state.st_mode):
             self.unlink(name)
             return
+        self._require_unmounted(name)
         with self.enter(name) as top:
             top.empty()
         self.rmdir(name)
@@ -287,6 +288,10 @@ class DirectoryHandle:
         finally:
             os.close(found)
 
+    def _require_unmounted(self, name: str) -> None:
+        if self.is_mount_point(name):
+            raise OSError(errno.EXDEV, "something is mounted there", name)
+
     def _entry(self, name: str, path: str) -> Entry | None:
         state = self.look(name)
         return Entry(path, self, name, state) if state else None
@@ -298,9 +303,8 @@ class DirectoryHandle:
         if not stat.S_ISDIR(state.st_mode):
             self.unlink(name)
             return
+        self._require_unmounted(name)
         with self.enter(name) as inner:
-            if inner.state().st_dev != self.state().st_dev:
-                raise OSError(errno.EXDEV, "something is mounted there", name)
             for moved in list(islice(inner.iterate(), MOST_NAMES)):
                 inner._move_up(moved, self)
         try:
@@ -316,6 +320,7 @@ class DirectoryHandle:
         if not stat.S_ISDIR(state.st_mode):
             self.unlink(name)
             return
+        self._require_unmounted(name)
         # A container may have used the name.
         free, number = f".gpuhost-{state.st_dev}-{state.st_ino}", 0
         while above.look(free) is not None:

@@ -25,7 +25,7 @@ def warn(release: Release) -> None:
         if names:
             release.log.write(
                 f"warning: {service} prints {', '.join(names)} in its log, which docker logs and "
-                "log collectors show: raise its log level, or correct its code"
+                "log collectors show: make it log less, or correct its code"
             )
 
 

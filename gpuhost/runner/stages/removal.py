@@ -20,7 +20,7 @@ from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.site import certificates, nginx
 from gpuhost.runner.stages import prune
-from gpuhost.runner.stages.restore_leftovers import keep_unread
+from gpuhost.runner.stages.restore_leftovers import UNREAD, keep_unread
 from gpuhost.runner.stages.unfinished import settle_restore
 from gpuhost.runner.state import operations, transitions
 from gpuhost.runner.state.release import Release
@@ -149,6 +149,7 @@ def _kept_lines(app: AppPaths, volumes: list[str]) -> Iterator[str]:
     words = {
         app.shared: "its data in shared/",
         app.backups: "its backups",
+        app.home / UNREAD: "data of a restore that could not be read, maybe the only copy",
         app.generated: "secrets generated on this host, which its data may need",
     }
     for path, what in words.items():

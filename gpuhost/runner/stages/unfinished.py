@@ -32,7 +32,7 @@ class Left:
         if rule.do == transitions.REFUSE:
             what = f"{self.state} ({self.id})" if self.id else self.state
             raise Failure(
-                f"refused, nothing was changed: {what}",
+                f"refused: {what}",
                 fix=rule.next.format(id=self.id, home=app.home),
             )
         return rule
