@@ -159,6 +159,20 @@ def test_a_long_command_is_cut() -> None:
     assert len(output.failed_step().title) < 130
 
 
+def test_the_memory_of_lines_that_look_like_steps_is_bounded() -> None:
+    output = BuildOutput()
+    output.read("#3 [1/1] RUN make")
+    tracemalloc.start()
+    for number in range(4, 20_000):
+        output.read(f"#{number} {'x' * 500}")
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < 3_000_000
+    output.read(f"#3 {'y' * 10_000}")
+    output.read("#3 ERROR: process did not complete successfully: exit code: 1")
+    assert max(map(len, output.failed_step().lines)) < 2100
+
+
 def test_the_memory_of_an_endless_output_is_bounded() -> None:
     output = BuildOutput()
     tracemalloc.start()

@@ -162,6 +162,17 @@ def test_git_lfs_files_are_logged(app: App, repository: Repository) -> None:
     assert "in Git LFS are not fetched" in release.paths.log.read_text()
 
 
+def test_attributes_that_are_a_link_are_not_read(
+    app: App, repository: Repository, tmp_path: Path
+) -> None:
+    """It may lead to any file of the host, also to one that never ends."""
+    (tmp_path / "of-the-host").write_text("*.bin filter=lfs\n")
+    (repository.work / ".gitattributes").symlink_to(tmp_path / "of-the-host")
+    release = app.release(source=from_git(repository.commit("link"), repository.url))
+    source.fetch(release)
+    assert "Git LFS" not in release.paths.log.read_text()
+
+
 def test_commits_without_a_release_are_forgotten(app: App, repository: Repository) -> None:
     for release_id, revision in ((OLD, repository.first), (NEW, repository.second)):
         source.fetch(release := app.release(release_id, source=from_git(revision, repository.url)))

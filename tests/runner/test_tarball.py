@@ -10,7 +10,8 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -67,6 +68,29 @@ def test_everything_is_kept(top: Path, tmp_path: Path) -> None:
     before = describe(top)
     packed(top, tmp_path / "data.tar.gz")
     assert describe(unpacked(tmp_path / "data.tar.gz", tmp_path / "into")) == before
+
+
+def test_a_file_that_gets_the_number_of_a_deleted_one_is_no_other_name_of_it(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        (top / f"file{number}").write_text("x" * number)
+        (top / f"other{number}").hardlink_to(top / f"file{number}")
+    real = os.fstat
+
+    def one_number(file: int) -> Any:
+        state = real(file)
+        fields = {name: getattr(state, name) for name in dir(state) if name.startswith("st_")}
+        is_linked = stat.S_ISREG(state.st_mode) and state.st_nlink > 1
+        return SimpleNamespace(**{**fields, "st_ino": 1} if is_linked else fields)
+
+    monkeypatch.setattr(os, "fstat", one_number)
+    packed(top, tmp_path / "data.tar.gz")
+    monkeypatch.undo()
+    again = unpacked(tmp_path / "data.tar.gz", tmp_path / "into")
+    contents = {path.name: path.read_text() for path in again.iterdir()}
+    assert contents == {path.name: path.read_text() for path in top.iterdir()}
+    assert len({path.stat().st_ino for path in again.iterdir()}) == 3
 
 
 @root

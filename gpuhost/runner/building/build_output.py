@@ -24,6 +24,10 @@ PLACE = re.compile(r"^\S+:\d+$")
 FRAME = "------"
 LINES = 24
 TITLE_LENGTH = 120
+# A build may print lines that look like BuildKit's. Steps that have not ended, and characters of a
+# line, that are kept:
+MOST_STEPS = 500
+LONGEST_LINE = 2000
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class BuildOutput:
 
     def read(self, line: str) -> None:
         """The next line."""
-        line = line.rstrip()
+        line = line.rstrip()[:LONGEST_LINE]
         if not line:
             return
         self._last.append(line)
@@ -83,7 +87,7 @@ class BuildOutput:
         elif ended := ENDED.match(line):
             self._end(ended["step"])
         elif own := STEP_LINE.match(line):
-            self._steps.setdefault(own["step"], _Step()).read(own["text"])
+            self._step(own["step"]).read(own["text"])
         elif ERROR.match(line):
             self._ends.append(line)
         elif self._before == FRAME and PLACE.match(line):
@@ -103,6 +107,13 @@ class BuildOutput:
         found = explain((title, *shown), status or 1, step.matches)
         lines = _with_evidence(tuple(dict.fromkeys(shown)), found.line if not title else "")
         return FailedStep(_shorten(step.title), self._place, lines, status, found)
+
+    def _step(self, number: str) -> _Step:
+        if number not in self._steps:
+            if len(self._steps) >= MOST_STEPS:
+                del self._steps[next(each for each in self._steps if each != self._failed)]
+            self._steps[number] = _Step()
+        return self._steps[number]
 
     def _fail(self, number: str, error: str) -> None:
         if self._failed is None:

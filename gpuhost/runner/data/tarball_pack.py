@@ -36,6 +36,7 @@ def size(source: Source, without: Collection[Path], deadline: float) -> int:
     with open_files():
         for entry in source.walk(without):
             require_time(source.path.name, deadline)
+            _require_short(entry.path)
             if entry.is_file:
                 total += min(entry.state.st_size, entry.state.st_blocks * member.BLOCK)
     return total
@@ -69,6 +70,16 @@ def pack(
     return Content(packer.unpacked, packer.entries, hashed.digest.hexdigest())
 
 
+def _require_short(path: str) -> None:
+    """Raises Failure."""
+    if len(os.fsencode(path)) >= LONGEST_PATH:
+        raise Failure(
+            f"{member.shown(path)} is too deep for a path, which has at most "
+            f"{LONGEST_PATH - 1} bytes",
+            fix="move it up, or list other paths in x-gpuhost.backup",
+        )
+
+
 def require_time(name: str, deadline: float) -> None:
     """An app can make files faster than they are packed. Raises Failure."""
     if time.monotonic() > deadline:
@@ -79,8 +90,9 @@ class _Packer:
     def __init__(self, tar: tarfile.TarFile, log: Log, name: str, deadline: float) -> None:
         self._tar, self._log, self._name, self._deadline = tar, log, name, deadline
         self.unpacked = self.entries = 0
-        # Of files with several names: the first name, and how many are still to come.
-        self._linked: dict[tuple[int, int], tuple[str, int]] = {}
+        # Of files with several names: the first name, and how many are still to come. A new file
+        # gets the inode number of one that is deleted meanwhile, but not its size and time.
+        self._linked: dict[tuple[int, ...], tuple[str, int]] = {}
         self._left_out, self._first_left_out = 0, ""
 
     def add(self, entry: Entry) -> None:
@@ -94,12 +106,7 @@ class _Packer:
 
     def _add(self, entry: Entry) -> None:
         self.require_time()
-        if len(os.fsencode(entry.path)) >= LONGEST_PATH:
-            raise Failure(
-                f"{member.shown(entry.path)} is too deep for a path, which has at most "
-                f"{LONGEST_PATH - 1} bytes",
-                fix="move it up, or list other paths in x-gpuhost.backup",
-            )
+        _require_short(entry.path)
         if entry.is_file:
             self._add_file(entry)
         elif entry.is_directory:
@@ -142,7 +149,7 @@ class _Packer:
     def _add_hard_link(self, path: str, state: os.stat_result) -> bool:
         if state.st_nlink < 2:
             return False
-        key = (state.st_dev, state.st_ino)
+        key = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
         first, left = self._linked.pop(key, ("", state.st_nlink))
         if left > 1:
             self._linked[key] = (first or path, left - 1)

@@ -196,5 +196,8 @@ def _failure(what: str, outcome: Outcome) -> Failure:
 
 def _warn_of_lfs(release: Release, into: Path) -> None:
     attributes = into / ".gitattributes"
-    if attributes.is_file() and "filter=lfs" in attributes.read_text("utf-8", "replace"):
+    # git does not follow a link there either; it may lead to any file of the host.
+    if attributes.is_symlink() or not attributes.is_file():
+        return
+    if "filter=lfs" in attributes.read_text("utf-8", "replace"):
         release.log.write("warning: files in Git LFS are not fetched, only their pointers")

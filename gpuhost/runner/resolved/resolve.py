@@ -132,7 +132,7 @@ def _refuse_unset(release: Release, unset: tuple[str, ...]) -> None:
 def _hints(release: Release, names: list[str]) -> Iterator[str]:
     for example in ENV_EXAMPLES:
         file = project_directory(release) / example
-        if not file.is_file():
+        if file.is_symlink() or not file.is_file():
             continue
         content = file.read_text(encoding="utf-8", errors="replace")
         known = [

@@ -192,6 +192,8 @@ def test_unset_variables_are_refused_all_at_once(app: App, programs: Programs) -
     (release.source / "docker/.env.example").write_text("# x\nCONFIG=/srv\nexport NO=1\n")
     with pytest.raises(Failure) as raised:
         render(release)
+    (release.source.parent / "of-the-host").write_text("PORT=1")
+    (release.source / "docker/.env.sample").symlink_to(release.source.parent / "of-the-host")
     said = "variables without a value and without a default: CONFIG, PORT (.env.example has CONFIG)"
     assert raised.value.said == said
     assert "x-gpuhost.variables" in raised.value.fix
