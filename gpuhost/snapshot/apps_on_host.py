@@ -285,7 +285,7 @@ def app(home: Path, locks: str) -> dict[str, Any]:
     return {
         "name": home.name,
         "current": current.readlink().name if current.is_symlink() else None,
-        "runner": runner.readlink().name if runner.is_symlink() else None,
+        "runner": runner.readlink().name if runner.is_symlink() and runner.exists() else None,
         "given": hash_file(current / "given.json"),
         "locked": locked(home / "lock", locks),
         "attempt": small_json(home / "attempt.json"),
