@@ -70,13 +70,13 @@ def test_a_refused_host_stops_all(workspace: Workspace, three: list[FakeHost]) -
     assert out.count(f"not attempted, because {three[2].address} failed") == 2
 
 
-NEEDS_LOGROTATE = APP.replace("x-gpuhost:\n", "x-gpuhost:\n  logs: {files: [a.log]}\n")
+NEEDS_GIT = APP.replace("{directory: source}", f"{{git: 'https://git.example/x', ref: {'a' * 40}}}")
 
 
 def test_a_failure_before_the_release_stops_the_rest(
     workspace: Workspace, three: list[FakeHost]
 ) -> None:
-    (workspace.path / "apps/tts.yaml").write_text(NEEDS_LOGROTATE)
+    (workspace.path / "apps/tts.yaml").write_text(NEEDS_GIT)
     three[0].write("fails", "apt-get")
     status, out = workspace.release()
     assert status == 1
