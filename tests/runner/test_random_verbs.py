@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import tarfile
 import time
 from pathlib import Path
 
@@ -103,7 +104,11 @@ class Sequence:
         status = world.run(fault, verb, *arguments)
         for each in stored.complete(world.app.paths):
             if each.name not in known:
-                world.backups[each.name] = before
+                # The name of one that was removed in the same second is used again.
+                world.backups.pop(each.name, None)
+                world.backups[each.name] = content = content_of(each)
+                # The verb may have finished a restore first.
+                assert content in {before, world.in_place(), *self.restored}
         allowed = {GOOD, FAILED, USAGE, UNRESTORED}
         if fault.kind in ("EIO", "ENOSPC"):
             allowed.add(UNFORESEEN)
@@ -111,6 +116,10 @@ class Sequence:
             allowed.add(KILLED)
         assert status in ({must_be} if must_be is not None else allowed)
         check(world)
+        if verb == "remove":
+            world.is_half_removed = status != GOOD
+        elif verb != "backup" and world.running.exists():
+            world.is_half_removed = False
         if verb == "release" and status == GOOD:
             assert world.current() == arguments[0]
         if self.is_settled and status != KILLED:
@@ -138,6 +147,13 @@ class Sequence:
             self.restored.add(world.backups[name])
             return (name, "--by", "me")
         return ("--by", "me") if verb in ("remove", "abort") else ()
+
+
+def content_of(backup: stored.Stored) -> frozenset[int]:
+    (item,) = backup.manifest.items
+    with tarfile.open(backup.home / item.file) as tar:
+        names = (Path(name).name for name in tar.getnames())
+        return frozenset(int(name) for name in names if name.isdecimal())
 
 
 def stored_name(restoring: Path) -> str:
