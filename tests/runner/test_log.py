@@ -117,3 +117,11 @@ def test_of_a_history_that_has_grown_large_the_newer_half_is_kept(
     numbers = [line["number"] for line in lines]
     assert numbers == list(range(numbers[0], 3000))
     assert 200 < len(numbers) < 700
+
+
+def test_half_a_character_in_an_answer_is_kept(tmp_path: Path) -> None:
+    value = {"said": "the answer begins: \ud800"}
+    files.write_json(tmp_path / "result.json", value)
+    files.append(tmp_path / "history", json.dumps(value, ensure_ascii=False))
+    assert files.read_json(tmp_path / "result.json") == value
+    assert json.loads((tmp_path / "history").read_text()) == value

@@ -21,7 +21,8 @@ def write(path: Path, text: str, *, mode: int = 0o644) -> None:
     temporary = path.with_name(f".{path.name}.new")
     temporary.unlink(missing_ok=True)
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    # In JSON, \ud800 of an app's answer stays what it is.
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
         os.fchmod(file.fileno(), mode)
         file.write(text)
         file.flush()
@@ -82,7 +83,7 @@ def append(path: Path, line: str, *, mode: int = 0o644) -> None:
     if path.exists() and path.stat().st_size > LARGEST:
         _halve(path, mode)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, mode)
-    with os.fdopen(handle, "a", encoding="utf-8") as file:
+    with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(line + "\n")
         file.flush()
         os.fsync(file.fileno())
