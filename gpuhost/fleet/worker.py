@@ -27,7 +27,7 @@ from gpuhost.fleet.reading import one_line
 
 # CPU seconds in which a worker may do nothing but evaluate one host: a hundred times what it takes.
 JUDGING_CPU_SECONDS = 10
-# Seconds by the clock for the same: more, because other programs use the CPU too.
+# Elapsed seconds for the same: more, because other programs use the CPU too.
 JUDGING_SECONDS = 60
 # Seconds for the first connections before other work, which blocks all of them.
 HEAD_START = 0.05

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.firewall.closed_host import CHAIN, HEALTHY, NAT, Case, judge
+from tests.firewall.closed_host import CHAIN, HEALTHY, NAT, Case, wrong
 from tests.firewall.test_reading import RECORDED
 
 ORACLE = """\
@@ -133,4 +133,4 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_rules_of_others_close(case: Case) -> None:
-    judge(case)
+    assert wrong(case) == {}

@@ -30,7 +30,7 @@ OF_OS = {
 }
 # They get open files, or change nothing.
 NOT_OF_SHUTIL = {"copyfileobj", "disk_usage"}
-# `open` of a class that is no file.
+# Classes with an `open` of their own.
 OPENED = {"Release", "opener"}
 
 # Module, or module and function, and why no container can write there.

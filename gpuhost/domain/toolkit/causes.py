@@ -183,7 +183,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         r"file creation failed: \S+: file exists",
         Cause(
             "the image holds files of a driver: it was made from a container that had a GPU",
-            "build the image anew without them, or set toolkit_test_image=None",
+            "build the image again without them, or set toolkit_test_image=None",
         ),
     ),
     (

@@ -20,7 +20,7 @@ PENDING = (0x40000000, 1)
 RESERVED = (0x40000001, 1)
 SHARED = (0x40000002, 510)
 # Of the -shm file. The first prevents a checkpoint, which writes to the database; the other one,
-# that the -wal file begins anew. Readers use the locks between them.
+# that the -wal file starts again from its beginning. Readers use the locks between them.
 READERS = ((123, 1), (127, 1))
 # How long a writer may hold the database before the copy begins.
 BUSY_S = 60

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from gpuhost.runner.failures.git_failures import GONE, KNOWN
 from gpuhost.runner.git.access import access
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import clear
 from gpuhost.runner.plan import Source
 from gpuhost.runner.state.release import Release
 
@@ -78,12 +78,6 @@ def forget(release: Release, kept: set[str]) -> None:
         try_run(release.log, *git, "update-ref", "-d", name, seconds=LOCAL_S, env=LOCAL)
     if gone:
         try_run(release.log, *git, "gc", "--quiet", seconds=LOCAL_S, env=LOCAL)
-
-
-def clear(path: Path) -> None:
-    """Delete a directory if it exists."""
-    if path.exists():
-        shutil.rmtree(path)
 
 
 class _Damaged(Failure):

@@ -248,13 +248,8 @@ class DirectoryHandle:
 
         A mount at it or in it has errno EXDEV: what is mounted there is not deleted.
         """
-        state = self.look(name)
-        if state is None:
+        if self._removed(name):
             return
-        if not stat.S_ISDIR(state.st_mode):
-            self.unlink(name)
-            return
-        self._require_unmounted(name)
         with self.enter(name) as top:
             top.empty()
         self.rmdir(name)
@@ -288,22 +283,25 @@ class DirectoryHandle:
         finally:
             os.close(found)
 
-    def _require_unmounted(self, name: str) -> None:
+    def _removed(self, name: str) -> bool:
+        """Delete what is no directory. False: it is one, and nothing is mounted there."""
+        state = self.look(name)
+        if state is None:
+            return True
+        if not stat.S_ISDIR(state.st_mode):
+            self.unlink(name)
+            return True
         if self.is_mount_point(name):
             raise OSError(errno.EXDEV, "something is mounted there", name)
+        return False
 
     def _entry(self, name: str, path: str) -> Entry | None:
         state = self.look(name)
         return Entry(path, self, name, state) if state else None
 
     def _delete(self, name: str) -> None:
-        state = self.look(name)
-        if state is None:
+        if self._removed(name):
             return
-        if not stat.S_ISDIR(state.st_mode):
-            self.unlink(name)
-            return
-        self._require_unmounted(name)
         with self.enter(name) as inner:
             for moved in list(islice(inner.iterate(), MOST_NAMES)):
                 inner._move_up(moved, self)
@@ -314,13 +312,9 @@ class DirectoryHandle:
                 raise
 
     def _move_up(self, name: str, above: DirectoryHandle) -> None:
-        state = self.look(name)
-        if state is None:
+        if self._removed(name):
             return
-        if not stat.S_ISDIR(state.st_mode):
-            self.unlink(name)
-            return
-        self._require_unmounted(name)
+        state = os.stat(_single(name), dir_fd=self.number, follow_symlinks=False)
         # A container may have used the name.
         free, number = f".gpuhost-{state.st_dev}-{state.st_ino}", 0
         while above.look(free) is not None:

@@ -6,7 +6,6 @@ After an interruption the same call continues: releases/, which marks an app, is
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from gpuhost.runner.contract import REMOVE, AppPaths, resume_unit
 from gpuhost.runner.data import schedule
 from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import append
+from gpuhost.runner.lib.files import append, clear
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.site import certificates, nginx
@@ -73,7 +72,7 @@ def remove(app: AppPaths, by: str) -> list[str]:
     ended = {"kind": REMOVE, "app": app.home.name, "by": by, "state": "removed"}
     append(app.history, json.dumps({**ended, "id": "", "started": began, "ended": time.time()}))
     for name in CREATED:
-        _delete(app.home / name)
+        clear(app.home / name)
     for home in app.releases.iterdir():
         prune.remove_whole(home)
     operations.end(app)
@@ -120,7 +119,7 @@ def _remove_certificates(release: Release, plans: list[Plan]) -> None:
     for site in {plan.nginx for plan in plans if plan.nginx and plan.nginx.where == "host"}:
         directory = Path(site.certificate_dir)
         if site.certificate and directory.is_absolute() and directory.name == release.plan.app:
-            _delete(directory)
+            clear(directory)
     lineage = certificates.lineage(release)
     if (certificates.LIVE / lineage).exists():
         try_run(release.log, "certbot", "delete", "-n", "--cert-name", lineage, seconds=QUICK)
@@ -129,13 +128,6 @@ def _remove_certificates(release: Release, plans: list[Plan]) -> None:
 def _volumes(project: str, log: Log) -> list[str]:
     command = ("docker", "volume", "ls", "-q", "--filter", f"{PROJECT}{project}")
     return run(log, *command, seconds=QUICK, what="docker volume ls", quiet=True).split()
-
-
-def _delete(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _removed_line(projects: list[str], untagged: list[str]) -> str:

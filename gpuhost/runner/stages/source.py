@@ -9,7 +9,7 @@ from gpuhost.runner.data.edits import apply_edits
 from gpuhost.runner.data.overlay import lay_over
 from gpuhost.runner.git import checkout
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import sync_directory
+from gpuhost.runner.lib.files import clear, sync_directory
 from gpuhost.runner.state.release import Release
 
 
@@ -25,7 +25,7 @@ def fetch(release: Release) -> None:
         release.log.write(f"{source.revision} is already on this host")
         return
     temporary = release.paths.unfinished
-    checkout.clear(temporary)
+    clear(temporary)
     if source.kind == "git":
         checkout.check_out(release, source, temporary)
     elif source.kind == "archive":

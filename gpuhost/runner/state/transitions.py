@@ -69,7 +69,7 @@ TABLE: dict[str, dict[str, Rule]] = {
     },
     REMOVAL_CUT: {
         **dict.fromkeys(VERBS, Rule(REFUSE, REMOVE_AGAIN)),
-        # It makes anew what is removed already.
+        # It makes again what is removed already.
         RELEASE: Rule(UNDO),
         REMOVE: Rule(FINISH),
         RESUME: Rule(GO_ON),
