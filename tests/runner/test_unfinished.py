@@ -3,228 +3,49 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from gpuhost.runner import __main__ as entry
-from gpuhost.runner.contract import RESTORE_FAILED, VERIFIED, AppPaths, Operation, Result
-from gpuhost.runner.data import exchange, schedule
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.contract import VERIFIED, AppPaths, Operation
+from gpuhost.runner.data import exchange
 from gpuhost.runner.lib.files import write_json
-from gpuhost.runner.site import certificates
-from gpuhost.runner.stages import carry_out
 from gpuhost.runner.stages import restore as restoring
 from gpuhost.runner.stages.restore_state import read_state
 from gpuhost.runner.state import operations, results, transitions
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.transitions import REFUSE, TABLE, markdown
-from tests.runner.ended_result import result_of
-from tests.runner.host_fixtures import NEW, App, Programs, app, programs
+from tests.runner.host_fixtures import NEW, app, programs
 from tests.runner.restore_fixtures import (
     NOW,
     THEN,
-    Activation,
-    Cut,
-    a_backup,
     activated,
     app_data,
-    database,
     state,
 )
+from tests.runner.unfinished_host import (
+    BAD,
+    DOCS,
+    LEFT,
+    NEWEST,
+    Host,
+    broken,
+    host,
+    interrupted,
+    move_aside,
+    no_disk,
+    release_it,
+    remove_again,
+    restore_again,
+    restore_one,
+    whole,
+)
 
-__all__ = ["activated", "app", "programs"]
+__all__ = ["activated", "app", "host", "programs"]
 
-NEWEST, BACK = "20260103-000000-cccccccc", "20260104-000000-dddddddd"
-BAD = Failure("web: exited with 1")
-DOCS = Path(__file__).parents[2] / "docs"
-
-
-@dataclass
-class Host:
-    """An app with a backup, and the runner's verbs on it.
-
-    + backup: the name of the backup
-    + released: the releases and rollbacks that ran
-    """
-
-    app: App
-    activated: Activation
-    monkeypatch: pytest.MonkeyPatch
-    backup: str
-    released: list[str]
-
-    def run(self, verb: str, *words: str) -> int:
-        arguments = ["runner.pyz", verb, str(self.app.paths.home), *words]
-        self.monkeypatch.setattr(sys, "argv", arguments)
-        return entry.main()
-
-    def verb(self, verb: str) -> int:
-        """Run a verb of the table."""
-        words = {
-            transitions.RELEASE: ("release", NEWEST),
-            transitions.ROLLBACK: ("rollback", BACK, "--to", NEW, "--by", "ada"),
-            transitions.RESTORE: ("restore", self.backup, "--by", "ada"),
-            transitions.RESTORE_OTHER: ("restore", self.other, "--by", "ada"),
-            transitions.BACKUP: ("backup",),
-            transitions.REMOVE: ("remove", "--by", "ada"),
-            transitions.ABORT: ("abort", "--by", "ada"),
-            transitions.RESUME: ("resume",),
-        }
-        for id_ in (NEWEST, BACK):
-            shutil.rmtree(self.app.paths.release(id_).home, ignore_errors=True)
-        self.app.release(NEWEST)
-        return self.run(*words[verb])
-
-    @property
-    def other(self) -> str:
-        """Another backup with the same content."""
-        name = "20250101-000000-schedule"
-        if not (self.app.paths.backups / name).exists():
-            shutil.copytree(self.app.paths.backups / self.backup, self.app.paths.backups / name)
-        return name
-
-    @property
-    def words(self) -> set[str]:
-        """Everything that was written and still exists, wherever it is."""
-        home = self.app.paths.home
-        texts = {path.read_text() for path in home.rglob("settings.json") if path.is_file()}
-        return texts | {_row(path) for path in home.rglob("app.db") if path.is_file()}
-
-    @property
-    def rows(self) -> set[str]:
-        """Of every copy of the database."""
-        return {_row(path) for path in self.app.paths.home.rglob("app.db*") if "-" not in path.name}
-
-    def write(self, word: str) -> None:
-        """What the app acknowledges."""
-        database(self.app, word, wal=True)
-        self.app.data("settings.json", word)
-
-
-def _row(database: Path) -> str:
-    """Of a copy: to open it would change its files."""
-    number = database.name.partition("app.db")[2]
-    with TemporaryDirectory() as place:
-        for ending in ("", "-wal"):
-            path = database.with_name(f"app.db{ending}{number}")
-            if path.exists():
-                shutil.copy(path, f"{place}/app.db{ending}")
-        with closing(sqlite3.connect(f"{place}/app.db")) as opened:
-            return str(opened.execute("SELECT text FROM said").fetchone()[0])
-
-
-@pytest.fixture
-def host(
-    app: App,
-    programs: Programs,
-    activated: Activation,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> Host:
-    (tmp_path / "units").mkdir()
-    monkeypatch.setattr(schedule, "UNITS", tmp_path / "units")
-    monkeypatch.setattr(certificates, "LIVE", tmp_path / "live")
-    programs.answer("docker ps -aq *")
-    programs.answer("systemctl *")
-    made = Host(app, activated, monkeypatch, a_backup(app), [])
-    results.write(Release.open(app.paths, NEW), result_of(Release.open(app.paths, NEW)))
-
-    def run_transaction(release: Release) -> Result:
-        made.released.append(release.plan.id)
-        results.write(release, result_of(release))
-        return result_of(release)
-
-    monkeypatch.setattr(carry_out, "run_transaction", run_transaction)
-    return made
-
-
-def broken(host: Host) -> None:
-    """The app fails with the backup's data, and the data from before cannot be moved back."""
-    host.activated.wrong = [BAD]
-    with host.monkeypatch.context() as patched:
-        patched.setattr(exchange.Exchange, "undo", _no_disk)
-        assert host.run("restore", host.backup, "--by", "ada") == entry.UNRESTORED
-    assert not host.app.paths.attempt.exists()
-    # Somebody has started the app by hand.
-    host.write("later")
-
-
-def _no_disk(*_: object) -> None:
-    raise OSError(5, "Input/output error")
-
-
-def whole(host: Host) -> None:
-    """The app works neither with the backup's data nor with the previous one, which is back."""
-    host.activated.wrong = [BAD, Failure("db is gone")]
-    assert host.run("restore", host.backup, "--by", "ada") == entry.UNRESTORED
-    assert state(host.app) == NOW
-    host.write("later")
-
-
-def interrupted(host: Host) -> None:
-    host.activated.wrong = [Cut()]
-    with pytest.raises(Cut):
-        host.run("restore", host.backup, "--by", "ada")
-    host.write("later")
-
-
-def unreadable(host: Host) -> None:
-    interrupted(host)
-    host.app.paths.restoring.write_text("{")
-    assert host.run("resume") == entry.FAILED
-    result = results.read(restoring.paths(host.app.paths, host.backup).result)
-    assert result and (result.state, "cannot be read" in result.said) == (RESTORE_FAILED, True)
-
-
-def removal(host: Host) -> None:
-    host.write("later")
-    operations.begin(host.app.paths, Operation("remove", "", "ada", 7.0))
-
-
-LEFT: dict[str, Callable[[Host], None]] = {
-    transitions.RESTORE_BROKEN: broken,
-    transitions.RESTORE_UNREADABLE: unreadable,
-    transitions.REMOVAL_CUT: removal,
-}
-
-
-def restore_again(host: Host) -> None:
-    assert host.verb(transitions.RESTORE) == entry.FAILED
-    result = results.read(restoring.paths(host.app.paths, host.backup).result)
-    assert result and result.state == "restored"
-
-
-def restore_one(host: Host) -> None:
-    assert host.verb(transitions.RESTORE) == entry.GOOD
-
-
-def move_aside(host: Host) -> None:
-    command = TABLE[transitions.RESTORE_UNREADABLE][transitions.RELEASE].next
-    words = command.format(home=host.app.paths.home).partition("run mv ")[2].split()
-    subprocess.run(["mv", *words], check=True)
-
-
-def release_it(host: Host) -> None:
-    assert host.verb(transitions.RELEASE) == entry.GOOD
-
-
-def remove_again(host: Host) -> None:
-    assert host.verb(transitions.REMOVE) == entry.GOOD
-    host.app.release(NEWEST, is_current=True)
-
-
-# Every advice of a refusal, and what a person does who follows it.
 FOLLOWED: dict[str, tuple[Callable[[Host], None], ...]] = {
     transitions.RESTORE_AGAIN: (restore_again,),
     transitions.MOVE_ASIDE: (restore_one, move_aside),
@@ -318,7 +139,7 @@ def test_a_release_is_refused_if_the_interrupted_restore_cannot_be_undone(host: 
     interrupted(host)
     host.activated.wrong = [BAD]
     with host.monkeypatch.context() as patched:
-        patched.setattr(exchange.Exchange, "undo", _no_disk)
+        patched.setattr(exchange.Exchange, "undo", no_disk)
         assert host.verb(transitions.RELEASE) == entry.FAILED
     assert host.released == []
     refused = results.read(host.app.paths.release(NEWEST).result)
@@ -350,7 +171,7 @@ def test_an_undo_that_fails_half_way_continues_where_it_ended(host: Host) -> Non
 
     def undo(one: exchange.Exchange, app: AppPaths) -> None:
         if one.target.endswith("settings.json"):
-            _no_disk()
+            no_disk()
         real(one, app)
 
     host.activated.wrong = [BAD]
@@ -375,7 +196,7 @@ def test_an_undo_that_fails_at_any_rename_loses_nothing(host: Host, at: int) -> 
         nonlocal count
         count += 1
         if count == at:
-            _no_disk()
+            no_disk()
         real(*words, **more)
 
     def undo_once(one: exchange.Exchange, app: AppPaths) -> None:
