@@ -15,6 +15,8 @@ from gpuhost.runner.state.release import Release
 PAUSE = 1.0
 # Seconds between two progress lines.
 LOG_EVERY_S = 5.0
+# Most containers that end by themselves have ended after this time: a bucket made, a file written.
+UNCLEAR_S = 5.0
 # After as many equal answers, more time alone will hardly help.
 STEADY = 5
 MORE_TIME = "if the app needs more time, raise verify.start_s in the app file"
@@ -35,9 +37,10 @@ def wait_until_up(release: Release) -> None:
         if trouble := find_trouble(release, containers):
             raise Failure(trouble)
         waiting = [each for each in containers if not each.is_up and not tests.passed(each)]
-        if containers and not waiting:
-            return
         elapsed = time.monotonic() - began
+        is_clear = elapsed > min(UNCLEAR_S, limit) or not _may_end(release, containers)
+        if containers and not waiting and is_clear:
+            return
         if elapsed > limit:
             reason = in_words(waiting, tests) or "no container was started"
             fix = _advice(release, waiting, tests)
@@ -46,6 +49,21 @@ def wait_until_up(release: Release) -> None:
             logged = began + elapsed
             release.log.write(_progress(release, waiting, elapsed, tests))
         time.sleep(PAUSE)
+
+
+def _may_end(release: Release, containers: Sequence[Container]) -> bool:
+    """Whether one that was just started may end by itself, or crash after it began.
+
+    Nothing else tells it from a server: it has no port, no health check, and the engine does not
+    start it again after an exit with 0.
+    """
+    return any(
+        each.one_shot
+        and not each.serves
+        and each.state == "running"
+        and release.before.has_started(each)
+        for each in containers
+    )
 
 
 def _progress(

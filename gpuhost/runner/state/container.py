@@ -75,6 +75,11 @@ class Before:
     at: str = ""  # in Docker's format; "": no start has begun
     by_id: Mapping[str, Container] = field(default_factory=dict)
 
+    def has_started(self, container: Container) -> bool:
+        """Whether it was started since, new or old."""
+        old = self.by_id.get(container.id)
+        return old is None or old.started != container.started
+
     def since(self, container: Container) -> Container:
         """The container with only what it did since the start began."""
         old = self.by_id.get(container.id)
