@@ -16,22 +16,18 @@ from gpuhost.runner.stages.first_release import Left
 from gpuhost.runner.stages.transaction import run_transaction
 from gpuhost.runner.state import journal, results
 from gpuhost.runner.state.release import Release
+from tests.runner.running import Cut
 from tests.runner.transaction_fixtures import (
     ACTIVATING,
     ALL,
     NEW,
     OLD,
     PREPARING,
-    Cut,
     Stages,
     a_release,
-    app,
     current,
-    stages,
     with_old,
 )
-
-__all__ = ["app", "stages"]
 
 
 @pytest.mark.parametrize("failing", PREPARING[:-1])
@@ -175,12 +171,21 @@ def test_a_full_disk_does_not_prevent_the_restore(
     assert stages.done[-1] == f"activate {OLD}"
 
 
-def test_an_internal_error_restores_the_previous_release(app: AppPaths, stages: Stages) -> None:
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("services"), "gpuhost itself failed: KeyError('services')"),
+        (OSError(5, "Input/output error", "/x\n"), "the host's system reports: Input/output error"
+         ": '/x\\n'"),
+    ],
+)  # fmt: skip
+def test_any_error_restores_the_previous_release(
+    app: AppPaths, stages: Stages, error: Exception, said: str
+) -> None:
     with_old(app)
-    stages.wrong["verify"] = KeyError("services")
+    stages.wrong["verify"] = error
     ended = run_transaction(a_release(app, NEW))
-    assert ended.state == "restored"
-    assert "gpuhost itself failed: KeyError('services')" in ended.said
+    assert (ended.state, ended.said) == ("restored", said)
 
 
 def test_an_interrupted_undo_continues_and_knows_the_cause(app: AppPaths, stages: Stages) -> None:
