@@ -208,7 +208,4 @@ def best_effort(log: Log, what: str = "") -> Iterator[None]:
 def as_failure(error: Exception) -> Failure:
     if isinstance(error, BadPlan):
         return Failure(str(error))
-    if isinstance(error, OSError) and error.strerror:
-        where = f": {error.filename!r}" if error.filename else ""
-        return Failure(f"the host's system reports: {error.strerror}{where}")
     return error if isinstance(error, Failure) else Failure(f"gpuhost itself failed: {error!r}")

@@ -171,21 +171,12 @@ def test_a_full_disk_does_not_prevent_the_restore(
     assert stages.done[-1] == f"activate {OLD}"
 
 
-@pytest.mark.parametrize(
-    ("error", "said"),
-    [
-        (KeyError("services"), "gpuhost itself failed: KeyError('services')"),
-        (OSError(5, "Input/output error", "/x\n"), "the host's system reports: Input/output error"
-         ": '/x\\n'"),
-    ],
-)  # fmt: skip
-def test_any_error_restores_the_previous_release(
-    app: AppPaths, stages: Stages, error: Exception, said: str
-) -> None:
+def test_an_internal_error_restores_the_previous_release(app: AppPaths, stages: Stages) -> None:
     with_old(app)
-    stages.wrong["verify"] = error
+    stages.wrong["verify"] = KeyError("services")
     ended = run_transaction(a_release(app, NEW))
-    assert (ended.state, ended.said) == ("restored", said)
+    assert ended.state == "restored"
+    assert "gpuhost itself failed: KeyError('services')" in ended.said
 
 
 def test_an_interrupted_undo_continues_and_knows_the_cause(app: AppPaths, stages: Stages) -> None:
