@@ -6,6 +6,7 @@ Everything else is done by handle: lib/directory_handle.py, opened by data/safe_
 from __future__ import annotations
 
 import ast
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,11 +27,27 @@ ALWAYS = {
 }
 OF_OS = {
     *("chmod", "chown", "lchown", "link", "listdir", "listxattr", "lchmod", "makedirs", "mkdir"),
-    *("mkfifo", "mknod", "open", "remove", "removedirs", "removexattr", "rename", "renames"),
+    *(
+        "chdir",
+        "chroot",
+        "fwalk",
+        "getxattr",
+        "mkfifo",
+        "mknod",
+        "open",
+        "remove",
+        "removedirs",
+        "removexattr",
+        "rename",
+        "renames",
+    ),
     *("replace", "rmdir", "scandir", "setxattr", "symlink", "truncate", "unlink", "utime", "walk"),
 }
 # They get open files, or change nothing.
 NOT_OF_SHUTIL = {"copyfileobj", "disk_usage"}
+ALL_OF_SHUTIL = set(shutil.__all__) - NOT_OF_SHUTIL
+OF_PATH = {"open", *WITHOUT_ARGUMENT, *WITH_ONE}
+MODULES_OF_PATHS = ("os", "shutil")
 # Classes with an `open` of their own.
 OPENED = {"Release", "opener"}
 
@@ -64,10 +81,25 @@ def _uses(node: ast.AST, function: str, helpers: set[str]) -> Iterator[tuple[str
         function = f"{function}.{node.name}" if function else node.name
     if isinstance(node, ast.Call) and (name := _of_path(node, helpers)):
         yield function, name
-    if isinstance(node, ast.ImportFrom) and node.module in ("os", "shutil"):
+    if isinstance(node, ast.ImportFrom) and node.module in MODULES_OF_PATHS:
         yield function, f"from {node.module} import"
+    if isinstance(node, ast.Import):
+        renamed = (alias.name for alias in node.names if alias.asname)
+        yield from ((function, f"import {name} as") for name in renamed if name in MODULES_OF_PATHS)
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(node, ast.Call) and child is node.func) and (name := _as_value(child)):
+            yield function, name
     for child in ast.iter_child_nodes(node):
         yield from _uses(child, function, helpers)
+
+
+def _as_value(node: ast.AST) -> str:
+    """Such as in map(os.unlink, paths)."""
+    if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+        return ""
+    named = {"os": OF_OS, "shutil": ALL_OF_SHUTIL, "Path": {*OF_PATH, *ALWAYS}}
+    base = node.value.id
+    return f"{base}.{node.attr}" if node.attr in named.get(base, ()) else ""
 
 
 def _of_path(call: ast.Call, helpers: set[str]) -> str:
@@ -152,6 +184,7 @@ def test_no_tree_is_deleted_by_path() -> None:
         *("path.write_text(text)", "path.write_bytes(b'')", "path.read_text()", "path.touch()"),
         *("path.symlink_to(other)", "path.hardlink_to(other)", "sqlite3.connect(path)"),
         *("tarfile.open(path)", "tar.extractall(path)", "DirectoryHandle.open(path)"),
+        *("list(map(os.unlink, paths))", "partial(Path.read_text, path)", "[shutil.rmtree]"),
         *("os.utime(path)", "os.setxattr(path, 'a', b'')", "self.path.parent.rmdir()"),
     ],
 )
