@@ -51,8 +51,7 @@ def list_backups(state: AppState) -> Iterable[str]:
 
 
 def _names(state: AppState) -> list[str]:
-    newest_first = sorted(state.backups, key=lambda backup: backup.order, reverse=True)
-    return [backup.name for backup in newest_first if backup.complete]
+    return [backup.name for backup in state.backups if backup.complete]
 
 
 def require_restorable(state: AppState, backup: str) -> None:

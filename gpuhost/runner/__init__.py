@@ -8,13 +8,14 @@ Each room imports those above it only (tests/runner/test_rooms.py):
 
 contract   shared with the controller: paths, unit names, states, file formats
 plan       plan.json
-lib        files, commands, log, proxy
+lib        files by path and by handle, trees, commands, log, proxy
 failures   known failures: what the output of a tool means
 state      an app's releases on disk: lock, journal, record, result, follow, status
 docker     Compose, containers, images, services
 git        a commit of the app's repository
 building   Dockerfiles, build order, capacity, registry login
-data       backups, secrets, directories, schedule, log rotation
+data       backups and their archives, sources, secrets, directories, timers, log rotation; what an
+           app can write to is opened by safe_paths
 site       nginx, certificates, HTTP
 resolved   what the app's Compose files mean on this host
 stages     the steps of a release, a rollback, a restore and a removal

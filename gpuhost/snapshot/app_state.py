@@ -44,17 +44,11 @@ class Backup:
 
     + complete: it has its manifest, which is written last
     + taken: the time of the host's clock then
-    + sequence: its number, which gives the order; 0: made by an earlier version
     """
 
     name: str
     complete: bool
     taken: int | None = None
-    sequence: int = 0
-
-    @property
-    def order(self) -> tuple[int, str]:
-        return (self.sequence, self.name)
 
 
 @dataclass(frozen=True)
@@ -81,6 +75,7 @@ class AppState:
     + at_work: its unit runs, or an attempt holds the lock; a backup holds the lock without attempt
     + restoring: the backup of a restore that has not ended; "": it cannot be read; None: none
     + given: the secrets of the current release
+    + backups: newest first, in the runner's order
     + details: of the current release, or why they could not be read
     """
 

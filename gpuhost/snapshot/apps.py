@@ -13,7 +13,7 @@ from gpuhost.domain.app_name import NAME
 from gpuhost.runner.contract import APPS, Operation, Result, backup_unit, release_unit
 from gpuhost.snapshot.app_state import AppState, Backup, BackupUnits, Given, ReleaseState
 from gpuhost.snapshot.apps_details import Details
-from gpuhost.snapshot.lenient import mapping, mappings, seconds, text, texts, whole
+from gpuhost.snapshot.lenient import mapping, mappings, seconds, text, texts
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
@@ -140,7 +140,6 @@ def _app(value: Mapping[str, Any], units: Units) -> AppState:
                 text(backup.get("name")),
                 bool(backup.get("manifest")),
                 seconds(mapping(backup.get("manifest")).get("taken")),
-                whole(mapping(backup.get("manifest")).get("sequence")),
             )
             for backup in mappings(value.get("backups"))
         ),

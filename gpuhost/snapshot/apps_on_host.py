@@ -246,7 +246,7 @@ def restoring(path: Path) -> dict[str, Any] | None:
 
 
 def backups_of(home: Path) -> list[dict[str, Any]]:
-    """The newest first: by number, and those of an earlier version by the time in their name."""
+    """The newest first."""
     backups = []
     for entry in (home / "backups").glob("[0-9]*"):
         if entry.is_dir():
@@ -256,10 +256,16 @@ def backups_of(home: Path) -> list[dict[str, Any]]:
     return sorted(backups, key=backup_order, reverse=True)[:MOST]
 
 
-def backup_order(backup: dict[str, Any]) -> tuple[int, str]:
-    """A clock that was ahead or behind changes no order."""
+def backup_order(backup: dict[str, Any]) -> tuple[int, str, int, str]:
+    """By number, those of an earlier version by the time in their name: as stored.py of the runner.
+
+    A clock that was ahead or behind changes no order.
+    """
     sequence = (backup["manifest"] or {}).get("sequence")
-    return (sequence if isinstance(sequence, int) else 0, backup["name"])
+    name = backup["name"]
+    moment, _, number = name.partition(".")
+    counted = sequence if type(sequence) is int and sequence > 0 else 0
+    return (counted, moment[:15], int(number) if number.isdecimal() else 1, name)
 
 
 def locked(path: Path, locks: str) -> bool:

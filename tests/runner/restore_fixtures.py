@@ -21,10 +21,6 @@ THEN = ("then", ["then.mp3"], "then")
 NOW = ("now", ["now.mp3"], "now")
 
 
-class Cut(BaseException):
-    """The runner is killed."""
-
-
 class Activation:
     """Records the data at each activation of the release."""
 

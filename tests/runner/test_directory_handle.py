@@ -195,6 +195,23 @@ def test_removing_deletes_links_and_not_what_they_lead_to(handle: DirectoryHandl
     assert handle.names() == []
 
 
+def test_what_disappears_while_a_tree_is_deleted_does_not_end_it(
+    handle: DirectoryHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (handle.path / "top/inner").mkdir(parents=True)
+    for name in ("a", "b", "inner/c"):
+        (handle.path / f"top/{name}").touch()
+    real = os.unlink
+
+    def unlink(name: str, **directory: int) -> None:
+        real(name, **directory)
+        raise FileNotFoundError(errno.ENOENT, "a container was first", name)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    handle.remove("top")
+    assert handle.names() == []
+
+
 def test_a_tree_deeper_than_any_path_is_removed(handle: DirectoryHandle) -> None:
     inner = DirectoryHandle(os.dup(handle.number))
     for _ in range(3000):

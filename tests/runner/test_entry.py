@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -12,7 +11,7 @@ import pytest
 from gpuhost.rollout.deliver import resume_unit_text
 from gpuhost.runner import __main__ as entry
 from gpuhost.runner.contract import RESTORE_FAILED, RESTORED, VERIFIED, Operation, Result
-from gpuhost.runner.data import schedule
+from gpuhost.runner.data import timer_units
 from gpuhost.runner.plan import Backup, BadPlan, Logs
 from gpuhost.runner.stages import carry_out
 from gpuhost.runner.state import results
@@ -22,6 +21,7 @@ from gpuhost.runner.state.operations import begin
 from gpuhost.runner.state.release import Release
 from tests.runner.ended_result import result_of
 from tests.runner.host_fixtures import NEW, OLD, App, app
+from tests.runner.running import run_runner
 
 __all__ = ["app"]
 
@@ -55,9 +55,7 @@ def transactions(monkeypatch: pytest.MonkeyPatch) -> Transactions:
 @pytest.fixture
 def run(app: App, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(verb: str, *arguments: str) -> int:
-        words = ["runner.pyz", verb, str(app.paths.home), *arguments]
-        monkeypatch.setattr(sys, "argv", words)
-        return entry.main()
+        return run_runner(monkeypatch, app.paths.home, verb, *arguments)
 
     return run
 
@@ -226,7 +224,7 @@ def test_the_runner_has_limits_of_memory_and_of_restarts() -> None:
     for name, value in (("MemoryMax", "50%"), ("StartLimitBurst", "12")):
         assert f" -p {name}={value} " in script
         assert f"\n{name}={value}\n" in resume_unit_text()
-    assert "\nMemoryMax=50%" in schedule.IN_BACKGROUND
+    assert "\nMemoryMax=50%" in timer_units.IN_BACKGROUND
 
 
 def test_a_backup_that_was_not_taken_fails(

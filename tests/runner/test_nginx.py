@@ -8,6 +8,7 @@ from gpuhost.runner.site import nginx
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import NEW, OLD, App, app, programs
 from tests.runner.nginx_fixtures import RELOAD, START, TEXT, Host, a_release, failure, host
+from tests.runner.running import Cut
 
 __all__ = ["app", "host", "programs"]
 
@@ -35,10 +36,6 @@ def test_private_keys_are_not_copied_to_the_apps_directory(app: App, host: Host)
     nginx.switch(a_release(app, host, certificate="self-signed"))
     kept = [path.name for path in app.paths.home.glob("*.json")]
     assert kept == ["nginx.json"]
-
-
-class Cut(BaseException):
-    """The runner is killed."""
 
 
 def test_interrupted_before_the_reload_the_next_run_reloads(

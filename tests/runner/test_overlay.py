@@ -17,6 +17,7 @@ from gpuhost.runner.state.release import Release
 from tests.runner.archives import Add, a_file, a_member, write_archive
 from tests.runner.host_fixtures import OLD, App, app
 from tests.runner.repositories import Repository, from_git, isolated_host, repository
+from tests.runner.running import Cut
 
 __all__ = ["app", "isolated_host", "repository"]
 
@@ -176,10 +177,6 @@ def test_a_missing_archive(app: App) -> None:
     with pytest.raises(Failure, match=r"overlay\.tar\.gz is missing in the release"):
         source.fetch(release)
     assert not release.paths.source.exists()
-
-
-class Cut(BaseException):
-    """The runner is killed."""
 
 
 @pytest.mark.parametrize("at", ["unpacked", "half moved", "moved", "edited"])

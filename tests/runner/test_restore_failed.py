@@ -29,7 +29,6 @@ from tests.runner.restore_fixtures import (
     NOW,
     THEN,
     Activation,
-    Cut,
     a_backup,
     activated,
     app_data,
@@ -37,6 +36,7 @@ from tests.runner.restore_fixtures import (
     set_aside,
     state,
 )
+from tests.runner.running import Cut
 
 __all__ = ["activated", "app", "programs"]
 

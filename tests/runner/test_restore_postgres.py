@@ -8,7 +8,8 @@ from gpuhost.runner.data import backup, postgres
 from gpuhost.runner.plan import Backup, Postgres
 from gpuhost.runner.stages.restore import restore
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
-from tests.runner.restore_fixtures import Activation, Cut, activated, database
+from tests.runner.restore_fixtures import Activation, activated, database
+from tests.runner.running import Cut
 
 __all__ = ["activated", "app", "programs"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import time
@@ -16,6 +17,7 @@ from gpuhost.runner.data import backup, retention, stored
 from gpuhost.runner.data.stored import Manifest
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Backup
+from gpuhost.snapshot import apps_on_host
 from tests.runner.host_fixtures import OLD, App, app, programs
 
 __all__ = ["app", "programs"]
@@ -122,11 +124,35 @@ def test_backups_of_the_same_second_have_an_order(app: App, clock: Clock) -> Non
     assert [one.manifest.sequence for one in stored.complete(app.paths)] == list(range(1, 13))
 
 
+@pytest.mark.parametrize("counted", [(), (7, 3, 3, 1, -2, 0)])
+def test_the_probe_of_a_host_has_the_same_order(app: App, counted: tuple[int, ...]) -> None:
+    """So that the newest is the same for `gpuhost restore`, for drift and for the runner."""
+    reasons = ("release.10", "release.2", "release", "schedule", "schedule.2", "release.9")
+    for reason, number in itertools.zip_longest(reasons, counted):
+        name = an_old_one(app, f"20261101-033000-{reason}", NOW)
+        value = json.loads(manifest_of(app, name).read_text())
+        manifest_of(app, name).write_text(json.dumps({**value, "sequence": number or 0}))
+    probed = [backup["name"] for backup in apps_on_host.backups_of(app.paths.home)]
+    assert probed[::-1] == names(app)
+    if not counted:
+        assert [name[16:] for name in probed] == [
+            *("release.10", "release.9", "schedule.2", "release.2", "schedule", "release"),
+        ]
+
+
 def manifest_of(app: App, name: str) -> Path:
     return app.paths.backups / name / "manifest.json"
 
 
-@pytest.mark.parametrize("damage", ["{", "", "[]", '{"sequence": "9"}', "missing"])
+OUTSIDE = {"kind": "path", "name": "a", "file": "../x", "bytes": 1, "sha256": "", "unpacked": 1}
+DAMAGES = (
+    *("{", "", "[]", '{"sequence": "9"}', "missing"),
+    '{"app": "app", "taken": "of another version"}',
+    json.dumps({"app": "app", "release": "", "reason": "", "taken": 0.0, "items": [OUTSIDE]}),
+)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_the_newest_manifest_is_damaged(app: App, clock: Clock, damage: str) -> None:
     """Numbers come from the manifests: none is lost with another file."""
     made = [a_backup(app, 3, number) for number in range(3)]
@@ -192,7 +218,7 @@ def test_what_an_interrupted_deletion_left_is_deleted_by_the_next_backup(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr(retention.shutil, "rmtree", full)
+        patched.setattr(retention, "clear", full)
         second = a_backup_without_cleanup(app)
     assert names(app) == [second]
     assert (app.paths.backups / f".{first}.partial").exists()

@@ -13,6 +13,7 @@ import pytest
 
 from gpuhost.runner.data import rotation
 from gpuhost.runner.data.rotation import rotate
+from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Directory, Logs
 from tests.runner.host_fixtures import ME, App, app
 
@@ -72,6 +73,18 @@ def test_a_small_file_is_rotated_when_it_is_a_day_old_by_whatever_clock(
         assert rotate(app.paths)
         assert (log.read_text() == "") == is_rotated, hours
     assert names(log.parent) == ["a.log", "a.log.1.gz", "a.log.2.gz", "empty.log"]
+
+
+def test_the_times_of_an_older_gpuhost_are_known(app: App) -> None:
+    log = app.data("logs/a.log", "small")
+    declare(app, "logs/a.log")
+    (app.paths.home / "logrotate").mkdir()
+    write_json(app.paths.home / "logrotate/state.json", {repr(str(log)): time.time() - 90_000})
+    assert rotate(app.paths)
+    assert names(log.parent) == ["a.log", "a.log.1.gz"]
+    log.write_text("small")
+    assert rotate(app.paths)
+    assert log.read_text() == "small", "the new times are used"
 
 
 def test_only_log_files_are_rotated(app: App) -> None:

@@ -16,18 +16,21 @@ from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
 __all__ = ["app", "programs"]
 
 DAILY = Backup(paths=("data",), every="*-*-* 03:30", limit_s=600)
-UNIT, ROTATION = "gpuhost-backup-app", "gpuhost-logrotate-app"
+UNIT, ROTATION = "gpuhost-backup-app", "gpuhost-rotate-app"
+OLD_ROTATION = "gpuhost-logrotate-app"
 
 
 class Host:
     def __init__(self, tmp_path: Path) -> None:
         self.units = tmp_path / "units"
         self.units.mkdir()
-        self.rotation = tmp_path / "app/logrotate"
+        self.home = tmp_path / "app"
 
     @property
     def files(self) -> list[str]:
-        return sorted(path.name for path in (*self.units.iterdir(), *self.rotation.glob("*")))
+        states = (self.home / name for name in ("rotation.json", "logrotate"))
+        found = (*self.units.iterdir(), *(path for path in states if path.exists()))
+        return sorted(path.name for path in found)
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def here(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch) ->
 
 def a_run(home: Path) -> str:
     """What a run of the rotation leaves."""
-    return f"mkdir -p {home}/logrotate; echo {{}} >{home}/logrotate/state.json"
+    return f"echo {{}} >{home}/rotation.json"
 
 
 def changing(programs: Programs) -> list[str]:
@@ -95,7 +98,7 @@ def test_an_unchanged_declaration_changes_nothing(app: App, programs: Programs, 
     schedule.install(app.release(OLD, **declared))
     assert here.files == [
         *(f"{UNIT}.service", f"{UNIT}.timer", f"{ROTATION}.service", f"{ROTATION}.timer"),
-        "state.json",
+        "rotation.json",
     ]
     assert changing(programs)[-1] == f"systemctl start {ROTATION}.service"
     before = changing(programs)
@@ -153,16 +156,49 @@ def test_a_schedule_with_a_newline_is_refused(app: App, programs: Programs, here
 
 
 def test_logs_are_rotated_by_the_runner(app: App, programs: Programs, here: Host) -> None:
-    """Also on a host where an older gpuhost had logrotate do it."""
-    for name in ("conf", "group", "passwd", "state"):
-        (here.rotation / name).parent.mkdir(exist_ok=True)
-        (here.rotation / name).touch()
-    old = here.units / f"{ROTATION}.service"
-    old.write_text("ExecStart=/usr/sbin/logrotate\n")
     schedule.install(app.release(logs=Logs(("logs/*.log",))))
-    home = app.paths.home
-    assert f"ExecStart=/usr/bin/python3 -I {home}/runner.pyz rotate {home}\n" in old.read_text()
-    assert here.files == [f"{ROTATION}.service", f"{ROTATION}.timer", "state.json"]
+    home, service = app.paths.home, here.units / f"{ROTATION}.service"
+    assert f"ExecStart=/usr/bin/python3 -I {home}/runner.pyz rotate {home}\n" in service.read_text()
+    assert here.files == [f"{ROTATION}.service", f"{ROTATION}.timer", "rotation.json"]
+
+
+def of_an_older_gpuhost(app: App, here: Host) -> None:
+    """One that used logrotate, or that had its name."""
+    for name in ("conf", "group", "passwd", "state", "state.json"):
+        (app.paths.home / "logrotate").mkdir(exist_ok=True)
+        (app.paths.home / "logrotate" / name).write_text("{}")
+    for ending in ("service", "timer"):
+        (here.units / f"{OLD_ROTATION}.{ending}").write_text("[Unit]\n")
+
+
+@pytest.mark.parametrize("patterns", [("logs/*.log",), ()])
+def test_the_timer_of_an_older_gpuhost_is_replaced_or_removed(
+    app: App, programs: Programs, here: Host, patterns: tuple[str, ...]
+) -> None:
+    of_an_older_gpuhost(app, here)
+    schedule.install(app.release(logs=Logs(patterns)))
+    now = [f"{ROTATION}.service", f"{ROTATION}.timer", "rotation.json"]
+    assert here.files == (now if patterns else [])
+    disabled = f"systemctl disable --now --no-reload --quiet {OLD_ROTATION}.timer"
+    assert changing(programs)[0] == disabled
+
+
+def test_an_app_of_an_older_gpuhost_can_be_removed(
+    app: App, programs: Programs, here: Host
+) -> None:
+    of_an_older_gpuhost(app, here)
+    schedule.remove(app.release())
+    assert here.files == []
+
+
+def test_until_the_new_timer_works_the_old_times_stay(
+    app: App, programs: Programs, here: Host
+) -> None:
+    of_an_older_gpuhost(app, here)
+    programs.answer("systemctl start *", status=1)
+    with pytest.raises(Failure, match="not rotated"):
+        schedule.install(app.release(logs=Logs(("logs/*.log",))))
+    assert here.files == [f"{ROTATION}.service", f"{ROTATION}.timer", "logrotate"]
 
 
 def test_a_wildcard_in_a_directory_of_an_old_plan_has_no_job(

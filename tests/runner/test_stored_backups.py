@@ -36,26 +36,6 @@ def test_a_partial_backup_is_ignored_and_removed_by_the_next(app: App) -> None:
     assert sorted(path.name for path in app.paths.backups.iterdir()) == sorted([name, aside.name])
 
 
-OUTSIDE = {"kind": "path", "name": "a", "file": "../x", "bytes": 1, "sha256": "", "unpacked": 1}
-UNREADABLE = [
-    '{"app": ',
-    '{"app": "app", "taken": "of another version"}',
-    json.dumps({"app": "app", "release": "", "reason": "", "taken": 0.0, "items": [OUTSIDE]}),
-]
-
-
-@pytest.mark.parametrize("manifest", UNREADABLE)
-def test_a_backup_with_an_unreadable_manifest_is_not_removed(app: App, manifest: str) -> None:
-    app.data("data/file")
-    unreadable = a_stored_backup(app, "20260102-000000-schedule")
-    (unreadable / "manifest.json").write_text(manifest)
-    assert stored.complete(app.paths) == []
-    release = app.release(backup=Backup(paths=("data",), keep=1))
-    backup.backup(release, "schedule")
-    assert (unreadable / "1-data.tar.gz").exists()
-    assert f"{unreadable.name}: its manifest cannot be read" in release.paths.log.read_text()
-
-
 def test_old_backups_are_removed_unless_they_are_referenced(app: App) -> None:
     app.data("data/file")
     names = [f"2026010{day}-000000-schedule" for day in range(1, 6)]
@@ -70,14 +50,6 @@ def test_old_backups_are_removed_unless_they_are_referenced(app: App) -> None:
     new = backup.backup(release, "release")
     kept = [one.name for one in stored.complete(app.paths)]
     assert kept == [names[0], names[2], names[3], names[4], new]
-
-
-def test_backups_of_the_same_second_have_different_names(app: App) -> None:
-    app.data("data/file")
-    release = app.release(backup=Backup(paths=("data",)))
-    names = {backup.backup(release, "release") for _ in range(3)}
-    assert {one.name for one in stored.complete(app.paths)} == names
-    assert len(names) == 3
 
 
 @pytest.mark.parametrize("damage", ["change", "cut", "remove"])

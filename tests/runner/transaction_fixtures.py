@@ -23,10 +23,6 @@ ACTIVATING = ("up", "verify", "nginx")
 ALL = (*PREPARING, *ACTIVATING)
 
 
-class Cut(BaseException):
-    """The runner is killed."""
-
-
 class Stages:
     """Records the stages that ran, in order; `wrong` has the errors to raise."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,12 +28,12 @@ from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import (
     NOW,
     Activation,
-    Cut,
     a_backup,
     activated,
     database,
     state,
 )
+from tests.runner.running import Cut, run_runner
 
 __all__ = ["activated", "app", "programs"]
 
@@ -58,9 +57,7 @@ class Host:
     released: list[str]
 
     def run(self, verb: str, *words: str) -> int:
-        arguments = ["runner.pyz", verb, str(self.app.paths.home), *words]
-        self.monkeypatch.setattr(sys, "argv", arguments)
-        return entry.main()
+        return run_runner(self.monkeypatch, self.app.paths.home, verb, *words)
 
     def verb(self, verb: str) -> int:
         """Run a verb of the table."""

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from gpuhost.checks.deployed import host
 from gpuhost.checks.finding import Status
-from gpuhost.runner.contract import Operation
+from gpuhost.runner.contract import AppPaths, Operation
+from gpuhost.runner.state.releases import in_order
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.app_state import AppState, Given
@@ -187,11 +188,18 @@ def test_current_is_a_link_to_itself(root: Path) -> None:
     assert (app.current_release, app.given) == (None, None)
 
 
-def test_releases_are_in_the_order_in_which_they_began(root: Path) -> None:
-    for number, id in enumerate((NEW, OLD), start=1):
+@pytest.mark.parametrize(
+    ("numbers", "newest"),
+    [((2, 1), OLD), ((1, 2), NEW), ((3, None), NEW), ((None, -1), NEW), ((5, True), NEW)],
+)
+def test_releases_are_in_the_order_of_the_runner(
+    root: Path, numbers: tuple[object, object], newest: str
+) -> None:
+    for id, number in zip((OLD, NEW), numbers, strict=True):
         record = root / "tts" / "releases" / id / "record.json"
         record.write_text(json.dumps({"sequence": number}))
-    assert [release.id for release in tts(root).releases] == [OLD, NEW]
+    found = [release.id for release in tts(root).releases]
+    assert (found[0], found[::-1]) == (newest, in_order(AppPaths(root / "tts")))
 
 
 @pytest.mark.parametrize(

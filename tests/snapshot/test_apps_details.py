@@ -242,11 +242,11 @@ def test_the_newest_backup_is_that_with_the_highest_number(release: Release) -> 
         (release.app.backups / name).mkdir(parents=True)
         write_json(release.app.backups / name / "manifest.json", manifest)
     (release.app.backups / "before-restore-20261120-100000").mkdir()
-    assert [(backup.name[:8], backup.sequence) for backup in app(release).backups] == [
-        ("20261120", 2),
-        ("20300101", 1),
-        ("20261119", 0),
-        ("20261118", 0),
+    assert [backup.name[:8] for backup in app(release).backups] == [
+        "20261120",
+        "20300101",
+        "20261119",
+        "20261118",
     ]
     schedule = details(release).schedule
     assert schedule and schedule.due and 0 < schedule.due - 1795168800 <= 86400

@@ -6,14 +6,12 @@ from gpuhost.checks.deployed import deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip, unknown, warn
 from gpuhost.domain.moment import utc
-from gpuhost.runner.contract import backup_unit
+from gpuhost.runner.contract import CLOCK_S, backup_unit
 from gpuhost.snapshot.app_state import Backup
 
 # The timer adds up to 15 minutes, and a backup waits for a release that is under way.
 SPREAD_S = 900
 WAITS_S = 7200
-# The clock may be adjusted by this much.
-CLOCK_S = 3600
 
 
 @deployed_check(
@@ -71,7 +69,7 @@ def _future(
 
 def _oldest_first(backups: tuple[Backup, ...]) -> list[Backup]:
     complete = [backup for backup in backups if backup.complete and backup.taken is not None]
-    return sorted(complete, key=lambda backup: backup.order)
+    return complete[::-1]
 
 
 def _clock_changed(app: DeployedApp, complete: list[Backup]) -> str:

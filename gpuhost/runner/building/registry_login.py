@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 from gpuhost.runner.failures.causes import cause
 from gpuhost.runner.lib import proxy
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.files import clear, write_json
 from gpuhost.runner.state.release import Release
 
 LOGIN_S = 60
@@ -25,8 +24,7 @@ def log_in(release: Release) -> None:
     """
     directory = release.app.docker
     if not release.plan.registries:
-        if directory.exists():
-            shutil.rmtree(directory)
+        clear(directory)
         return
     directory.mkdir(mode=0o700, exist_ok=True)
     directory.chmod(0o700)

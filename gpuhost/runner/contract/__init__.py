@@ -9,6 +9,7 @@ from gpuhost.runner.contract.cards_inside import CARDS_UNKNOWN as CARDS_UNKNOWN
 from gpuhost.runner.contract.cards_inside import ask_for_cards as ask_for_cards
 from gpuhost.runner.contract.cards_inside import card_use as card_use
 from gpuhost.runner.contract.cards_inside import is_given_by_hook as is_given_by_hook
+from gpuhost.runner.contract.clock import CLOCK_S as CLOCK_S
 from gpuhost.runner.contract.container_state import CONFIG_HASH as CONFIG_HASH
 from gpuhost.runner.contract.container_state import CONTAINER_FORMAT as CONTAINER_FORMAT
 from gpuhost.runner.contract.container_state import RecordedContainers as RecordedContainers
@@ -56,6 +57,7 @@ from gpuhost.runner.contract.secret_names import words_of_name as words_of_name
 from gpuhost.runner.contract.units import RESUME_UNIT_FILE as RESUME_UNIT_FILE
 from gpuhost.runner.contract.units import UNITS as UNITS
 from gpuhost.runner.contract.units import backup_unit as backup_unit
-from gpuhost.runner.contract.units import logrotate_unit as logrotate_unit
+from gpuhost.runner.contract.units import old_rotation_unit as old_rotation_unit
 from gpuhost.runner.contract.units import release_unit as release_unit
 from gpuhost.runner.contract.units import resume_unit as resume_unit
+from gpuhost.runner.contract.units import rotation_unit as rotation_unit

@@ -23,6 +23,11 @@ def backup_unit(app: str) -> str:
     return f"gpuhost-backup-{app}"
 
 
-def logrotate_unit(app: str) -> str:
-    """Without suffix: a service, and its timer."""
+def rotation_unit(app: str) -> str:
+    """Of log files. Without suffix: a service, and its timer."""
+    return f"gpuhost-rotate-{app}"
+
+
+def old_rotation_unit(app: str) -> str:
+    """Its name on hosts of an older gpuhost, which used logrotate."""
     return f"gpuhost-logrotate-{app}"

@@ -9,6 +9,7 @@ import errno
 import re
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
@@ -17,6 +18,7 @@ from gpuhost.runner.data.backup_parts import Part, parts
 from gpuhost.runner.data.stored import FREE_SPACE, Item, Manifest
 from gpuhost.runner.data.tarball_member import shown
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import clear
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import current_id
@@ -74,7 +76,9 @@ def _backup(release: Release, reason: str) -> str:
         manifest = Manifest(release.plan.app, current_id(release.app), reason, time.time(), items)
         home = stored.finish(release.app, draft, manifest)
     except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
+        # The next backup deletes what is left.
+        with suppress(OSError):
+            clear(draft)
         raise
     total = format_size(sum(item.bytes for item in items))
     release.log.write(f"backup {home.name}: {len(items)} items, {total}, verified, in {home}")

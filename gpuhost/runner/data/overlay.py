@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from gpuhost.runner.data import archive
 from gpuhost.runner.data.source_paths import shown, through_link
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import clear
 from gpuhost.runner.state.release import Release
 
 KEY = "x-gpuhost.source.overlay"
@@ -24,7 +24,7 @@ def lay_over(release: Release, source: Path) -> None:
     Everything is checked before the first file is moved. Raises Failure.
     """
     unpacked = release.paths.unpacked_overlay
-    shutil.rmtree(unpacked, ignore_errors=True)
+    clear(unpacked)
     archive.unpack(release.paths.overlay, unpacked)
     names = sorted(_names(unpacked))
     problems = [text for name in names if (text := _problem(name, unpacked / name, source))]
@@ -34,7 +34,7 @@ def lay_over(release: Release, source: Path) -> None:
     replaced = [name for name in files if (source / name).exists()]
     for name in names:
         _put(unpacked / name, source / name)
-    shutil.rmtree(unpacked)
+    clear(unpacked)
     _require_links_inside(source, files)
     for verb, some in (("adds", set(files) - set(replaced)), ("replaces", replaced)):
         if some:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import clear
 from gpuhost.runner.lib.log import Log
 
 
@@ -62,7 +62,7 @@ def _warn(app: AppPaths, backups: list[Stored], log: Log) -> None:
 def _delete(backup: Stored, log: Log) -> None:
     """A backup that is deleted in part must not look complete."""
     try:
-        shutil.rmtree(backup.home.rename(stored.partial(backup.home)))
+        clear(backup.home.rename(stored.partial(backup.home)))
     except OSError as error:
         log.write(f"warning: old backup {backup.name} could not be removed: {error}")
         return

@@ -46,7 +46,12 @@ def usable(logs: Logs) -> Iterator[str]:
 
 def state_of(app: AppPaths) -> Path:
     """File -> time of its last rotation; written by each run that has ended."""
-    return app.home / "logrotate" / "state.json"
+    return app.home / "rotation.json"
+
+
+def old_directory(app: AppPaths) -> Path:
+    """What an older gpuhost has instead."""
+    return app.home / "logrotate"
 
 
 def rotate(app: AppPaths) -> bool:
@@ -54,7 +59,8 @@ def rotate(app: AppPaths) -> bool:
     release = Release.open_current(app, NOWHERE)
     if release is None:
         return True
-    last, now = read_json(state_of(app)), time.time()
+    known_times = read_json(state_of(app)) or read_json(old_directory(app) / "state.json")
+    now = time.time()
     state: dict[str, float] = {}
     is_good = True
     for pattern in usable(release.plan.logs):
@@ -63,7 +69,7 @@ def rotate(app: AppPaths) -> bool:
             with open_directory(release, directory or ".") as handle:
                 for name in _matching(handle, wanted):
                     key = repr(str(locate(release, directory) / name))
-                    known = last.get(key)
+                    known = known_times.get(key)
                     rotated = min(known, now) if isinstance(known, (int, float)) else now
                     state[key] = rotated
                     if _is_due(handle, name, release.plan.logs, now - rotated):
@@ -73,7 +79,6 @@ def rotate(app: AppPaths) -> bool:
             continue
         except (Failure, OSError) as error:
             is_good = _tell(pattern, error)
-    state_of(app).parent.mkdir(exist_ok=True)
     write_json(state_of(app), state, mode=0o600)
     return is_good
 

@@ -15,9 +15,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gpuhost.runner.contract import AppPaths, from_json
+from gpuhost.runner.contract import CLOCK_S, AppPaths, from_json
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import sync_directory, write_json
+from gpuhost.runner.lib.files import clear, sync_directory, write_json
 
 # YYYYMMDD-HHMMSS-REASON. Data that a restore moved aside has other names, and is never removed.
 NAME = re.compile(r"^(\d{8}-\d{6})-[a-z-]+(?:\.(\d+))?$")
@@ -29,8 +29,6 @@ PIECE = 1 << 20
 # Bytes that a backup leaves free: a full disk would stop the app.
 RESERVE = 256 << 20
 FREE_SPACE = "free disk space, or keep fewer backups (backup.keep)"
-# The clock may be adjusted by this much.
-CLOCK_S = 3600
 
 
 @dataclass(frozen=True)
@@ -87,10 +85,11 @@ class Stored:
             return True
 
     @property
-    def order(self) -> tuple[int, str, int]:
+    def order(self) -> tuple[int, str, int, str]:
+        """Of which the probe of a host has a copy: snapshot/apps_on_host.py."""
         match = NAME.match(self.name)
         moment, number = match.groups() if match else ("", None)
-        return (max(0, self.manifest.sequence), moment, int(number or 1))
+        return (max(0, self.manifest.sequence), moment, int(number or 1), self.name)
 
 
 def complete(app: AppPaths) -> list[Stored]:
@@ -129,7 +128,7 @@ def begin(app: AppPaths, reason: str) -> Path:
     app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
     for path in app.backups.iterdir():
         if PARTIAL.match(path.name):
-            shutil.rmtree(path)
+            clear(path)
     draft = partial(app.backups / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{reason}")
     draft.mkdir(mode=0o700)
     return draft

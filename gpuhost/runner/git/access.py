@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 from urllib.parse import urlsplit
 
 from gpuhost.runner.lib import proxy
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import write
+from gpuhost.runner.lib.files import clear, write
 from gpuhost.runner.plan import Source
 from gpuhost.runner.state.release import Release
 
@@ -26,7 +25,7 @@ def access(release: Release, source: Source) -> Iterator[dict[str, str]]:
     """
     place = release.paths.home / "access"
     # One may be left from an interruption.
-    shutil.rmtree(place, ignore_errors=True)
+    clear(place)
     place.mkdir(mode=0o700)
     try:
         yield {
@@ -42,7 +41,9 @@ def access(release: Release, source: Source) -> Iterator[dict[str, str]]:
             **proxy.environment(),
         }
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        # The next release deletes what is left.
+        with suppress(OSError):
+            clear(place)
 
 
 def is_local(url: str) -> bool:

@@ -264,7 +264,9 @@ class DirectoryHandle:
             if not names:
                 return
             for name in names:
-                self._delete(name)
+                # It may disappear meanwhile, or become something else: that is of the next round.
+                with suppress(FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                    self._delete(name)
         raise OSError(errno.EBUSY, "its content does not end", str(self.path))
 
     def sync(self) -> None:
@@ -312,9 +314,9 @@ class DirectoryHandle:
                 raise
 
     def _move_up(self, name: str, above: DirectoryHandle) -> None:
-        if self._removed(name):
+        state = self.look(name)
+        if state is None or self._removed(name):
             return
-        state = os.stat(_single(name), dir_fd=self.number, follow_symlinks=False)
         # A container may have used the name.
         free, number = f".gpuhost-{state.st_dev}-{state.st_ino}", 0
         while above.look(free) is not None:

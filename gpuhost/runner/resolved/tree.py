@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from gpuhost.runner.contract import EXAMPLE_SUFFIXES, has_content
-from gpuhost.runner.lib.files import sync_directory
+from gpuhost.runner.lib.files import clear, sync_directory
 from gpuhost.runner.resolved.path_facts import ABSENT, DIRECTORY, EMPTY, FILE, PathFacts
 
 DIGITS = 16
@@ -40,7 +40,7 @@ def keep(source: Path, path: str, digest: str, files: Path) -> bool:
         return False
     files.mkdir(mode=0o700, exist_ok=True)
     temporary, old = files / f".{digest}.new", files / f".{digest}.old"
-    shutil.rmtree(temporary, ignore_errors=True)
+    clear(temporary)
     temporary.mkdir()
     if real.is_dir():
         skipped = _without_git(real) if _is_root(source, real) else None
@@ -49,11 +49,11 @@ def keep(source: Path, path: str, digest: str, files: Path) -> bool:
         shutil.copy2(real, temporary / name)
     os.sync()
     if target.exists():
-        shutil.rmtree(old, ignore_errors=True)
+        clear(old)
         target.rename(old)
     temporary.rename(target)
     sync_directory(files)
-    shutil.rmtree(old, ignore_errors=True)
+    clear(old)
     return has_copy
 
 

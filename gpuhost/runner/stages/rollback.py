@@ -6,7 +6,7 @@ import shutil
 from dataclasses import asdict, replace
 
 from gpuhost.runner.contract import VERIFIED, AppPaths
-from gpuhost.runner.lib.files import write, write_json
+from gpuhost.runner.lib.files import clear, write, write_json
 from gpuhost.runner.plan import load
 from gpuhost.runner.state.release import Record, read_record
 from gpuhost.runner.state.releases import in_order
@@ -36,7 +36,7 @@ def prepare(app: AppPaths, new_id: str, to: str, by: str) -> None:
         raise NoTarget(f"{to} is not a verified release of this app; verified ones: {known}")
     paths = app.release(new_id)
     temporary = paths.home.with_name(f".{new_id}.new")
-    shutil.rmtree(temporary, ignore_errors=True)
+    clear(temporary)
     temporary.mkdir(mode=0o700, parents=True)
     for name in COPIED:
         if (target.home / name).exists():

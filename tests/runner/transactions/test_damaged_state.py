@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gpuhost.runner import __main__ as entry
 from gpuhost.runner.contract import AppPaths, Operation
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import point
@@ -18,19 +16,8 @@ from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.journal import BEGIN, END, START, Journal
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import current_id
-from tests.runner.transaction_fixtures import (
-    NEW,
-    OLD,
-    Cut,
-    Stages,
-    a_release,
-    app,
-    current,
-    stages,
-    with_old,
-)
-
-__all__ = ["app", "stages"]
+from tests.runner.running import Cut, run_runner
+from tests.runner.transaction_fixtures import NEW, OLD, Stages, a_release, current, with_old
 
 NEWEST = "20260103-000000-cccccccc"
 Damage = Callable[[Path], None]
@@ -98,12 +85,6 @@ FILES = (
 )
 
 
-def run(app: AppPaths, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    verb, *rest = words
-    monkeypatch.setattr(sys, "argv", ["runner.pyz", verb, str(app.home), *rest])
-    return entry.main()
-
-
 def interrupted(app: AppPaths, stages: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
     """A release that was interrupted in its undo, over a verified one."""
     with_old(app)
@@ -112,7 +93,7 @@ def interrupted(app: AppPaths, stages: Stages, monkeypatch: pytest.MonkeyPatch) 
     results.write(old, run_transaction(old))
     a_release(app, NEW)
     with pytest.raises(Cut):
-        run(app, monkeypatch, "release", NEW)
+        run_runner(monkeypatch, app.home, "release", NEW)
     stages.wrong.clear()
 
 
@@ -128,12 +109,12 @@ def test_a_damaged_file_neither_stops_the_next_verbs_nor_is_tried_for_ever(
 ) -> None:
     interrupted(app, stages, monkeypatch)
     harm(app.home / name, damage)
-    assert run(app, monkeypatch, "abort", "--by", "bob") in (0, 1)
-    assert run(app, monkeypatch, "resume") in (0, 1, 3)
-    assert run(app, monkeypatch, "status") == 0
+    assert run_runner(monkeypatch, app.home, "abort", "--by", "bob") in (0, 1)
+    assert run_runner(monkeypatch, app.home, "resume") in (0, 1, 3)
+    assert run_runner(monkeypatch, app.home, "status") == 0
     assert "Traceback" not in capsys.readouterr().err
     a_release(app, NEWEST)
-    assert run(app, monkeypatch, "release", NEWEST) == 0
+    assert run_runner(monkeypatch, app.home, "release", NEWEST) == 0
     assert (current(app), operations.unfinished(app)) == (NEWEST, None)
     # What was interrupted is not forgotten, unless nothing says that it was.
     if (name, damage) != ("attempt.json", missing):
@@ -155,7 +136,7 @@ def test_current_is_found_again(
     assert (ended.state, ended.restored) == ("restored", OLD)
     stages.wrong.clear()
     a_release(app, NEWEST)
-    assert run(app, monkeypatch, "release", NEWEST) == 0
+    assert run_runner(monkeypatch, app.home, "release", NEWEST) == 0
     assert (app.current.is_symlink(), current(app)) == (True, NEWEST)
 
 
@@ -192,7 +173,7 @@ def test_a_damaged_attempt_is_found_in_the_journals(
 ) -> None:
     interrupted(app, stages, monkeypatch)
     app.attempt.write_text("{")
-    assert run(app, monkeypatch, "resume") == 0
+    assert run_runner(monkeypatch, app.home, "resume") == 0
     result = results.read(app.release(NEW).result)
     assert result and (result.state, result.restored, result.by) == ("restored", OLD, "ada@desk")
     assert (app.home / "attempt.json.damaged").exists()
@@ -203,7 +184,7 @@ def test_an_interrupted_release_without_its_directory_is_in_the_history(
 ) -> None:
     app.home.mkdir()
     operations.begin(app, Operation("release", NEW, "ada@desk", 7.0))
-    assert run(app, monkeypatch, "resume") == 0
+    assert run_runner(monkeypatch, app.home, "resume") == 0
     assert NEW in app.history.read_text()
     assert not app.attempt.exists()
 

@@ -16,22 +16,18 @@ from gpuhost.runner.stages.first_release import Left
 from gpuhost.runner.stages.transaction import run_transaction
 from gpuhost.runner.state import journal, results
 from gpuhost.runner.state.release import Release
+from tests.runner.running import Cut
 from tests.runner.transaction_fixtures import (
     ACTIVATING,
     ALL,
     NEW,
     OLD,
     PREPARING,
-    Cut,
     Stages,
     a_release,
-    app,
     current,
-    stages,
     with_old,
 )
-
-__all__ = ["app", "stages"]
 
 
 @pytest.mark.parametrize("failing", PREPARING[:-1])

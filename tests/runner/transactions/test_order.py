@@ -14,22 +14,18 @@ from gpuhost.runner.stages.transaction import run_transaction
 from gpuhost.runner.state import results
 from gpuhost.runner.state.journal import Journal
 from gpuhost.runner.state.release import Release
+from tests.runner.running import Cut
 from tests.runner.transaction_fixtures import (
     ACTIVATING,
     ALL,
     NEW,
     OLD,
-    Cut,
     Stages,
     a_release,
-    app,
     current,
     history,
-    stages,
     with_old,
 )
-
-__all__ = ["app", "stages"]
 
 
 def test_the_names_and_the_order_of_the_stages() -> None:

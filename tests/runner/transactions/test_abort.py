@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner import __main__ as entry
 from gpuhost.runner.contract import AppPaths, Operation
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.abort import Aborted, abortable, in_background
@@ -25,20 +23,8 @@ from gpuhost.runner.stages.transaction import run_transaction
 from gpuhost.runner.state import abort_request, operations, results
 from gpuhost.runner.state.journal import BEGIN, END, START, UNDO, Journal
 from gpuhost.runner.state.release import Release
-from tests.runner.transaction_fixtures import (
-    ALL,
-    NEW,
-    OLD,
-    Cut,
-    Stages,
-    a_release,
-    app,
-    current,
-    stages,
-    with_old,
-)
-
-__all__ = ["app", "stages"]
+from tests.runner.running import Cut, run_runner
+from tests.runner.transaction_fixtures import ALL, NEW, OLD, Stages, a_release, current, with_old
 
 BOB = "bob@desk"
 
@@ -47,11 +33,6 @@ def begun(app: AppPaths, release_id: str = NEW, kind: str = "release") -> Operat
     operation = Operation(kind, release_id, "ada@desk", 7.0)
     operations.begin(app, operation)
     return operation
-
-
-def run(app: AppPaths, monkeypatch: pytest.MonkeyPatch, verb: str, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["runner.pyz", verb, str(app.home), *words])
-    return entry.main()
 
 
 def aborting(app: AppPaths, stages: Stages, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,11 +108,11 @@ def test_an_interrupted_release_is_undone_and_not_continued(
     a_release(app, NEW)
     stages.wrong[cut_in] = Cut()
     with pytest.raises(Cut):
-        run(app, monkeypatch, "release", NEW)
-    assert run(app, monkeypatch, "abort", "--by", BOB) == 0
+        run_runner(monkeypatch, app.home, "release", NEW)
+    assert run_runner(monkeypatch, app.home, "abort", "--by", BOB) == 0
     stages.wrong.clear()
     stages.done.clear()
-    run(app, monkeypatch, "resume")
+    run_runner(monkeypatch, app.home, "resume")
     assert stages.done == ([] if cut_in == "build" else [f"activate {OLD}"])
     result = results.read(app.release(NEW).result)
     assert result and (result.aborted_by, result.stage) == (BOB, cut_in)
@@ -196,11 +177,11 @@ def test_an_abort_of_another_operation_does_not_count(app: AppPaths, other: Any)
 def test_an_abort_prints_the_operation_or_nothing(
     app: AppPaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(app, monkeypatch, "abort", "--by", BOB) == 0
+    assert run_runner(monkeypatch, app.home, "abort", "--by", BOB) == 0
     assert (capsys.readouterr().out, app.home.exists()) == ("", False)
     app.home.mkdir()
     operation = begun(app)
-    assert run(app, monkeypatch, "abort", "--by", BOB) == 0
+    assert run_runner(monkeypatch, app.home, "abort", "--by", BOB) == 0
     assert json.loads(capsys.readouterr().out) == asdict(operation)
     assert abort_request.requested_by(app) == BOB
 
@@ -215,7 +196,7 @@ def test_a_release_that_waits_for_an_aborted_one_is_aborted_too(
     newest = "20260103-000000-cccccccc"
     release = a_release(app, newest)
     aborting(app, stages, "build", monkeypatch)
-    assert run(app, monkeypatch, "release", newest) == 1
+    assert run_runner(monkeypatch, app.home, "release", newest) == 1
     states = [results.read(app.release(name).result) for name in (NEW, newest)]
     assert [(one.state, one.aborted_by) for one in states if one] == [("failed", BOB)] * 2
     assert stages.done.count("preflight") == 1, "only the interrupted one has run"
@@ -233,7 +214,7 @@ def test_a_release_after_an_aborted_one_runs(
     abort_request.request(app, BOB)
     newest = "20260103-000000-cccccccc"
     release = a_release(app, newest)
-    assert run(app, monkeypatch, "release", newest) == 0
+    assert run_runner(monkeypatch, app.home, "release", newest) == 0
     assert current(app) == newest
     assert f"undoing release {NEW}" in release.paths.log.read_text()
 

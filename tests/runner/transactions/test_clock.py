@@ -17,20 +17,8 @@ from gpuhost.runner.state import results
 from gpuhost.runner.state.journal import BEGIN, START, Journal
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import current_id, in_order, next_number
-from tests.runner.transaction_fixtures import (
-    ALL,
-    NEW,
-    OLD,
-    Cut,
-    Stages,
-    a_release,
-    app,
-    current,
-    stages,
-    with_old,
-)
-
-__all__ = ["app", "stages"]
+from tests.runner.running import Cut
+from tests.runner.transaction_fixtures import ALL, NEW, OLD, Stages, a_release, current, with_old
 
 DAY, YEAR = 86_400.0, 365 * 86_400.0
 
