@@ -61,7 +61,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "site/nginx_trial.py:_write_files",
     ),
     "backups/, and files that are made there": (
-        *("data/backup.py", "data/postgres.py", "data/sqlite_copy.py"),
+        *("data/backup.py", "data/postgres.py", "data/sqlite_copy.py", "data/sqlite_check.py"),
         *("data/stored.py", "data/retention.py", "data/staging.py:_copy"),
         *("data/tarball_pack.py:pack", "data/tarball.py:unpack", "data/tarball_read.py"),
         *("lib/commands.py:_create", "lib/commands.py:stream"),
