@@ -105,14 +105,16 @@ def test_a_check_gets_no_more_memory_than_allowed(
 def test_the_process_of_the_check_has_limits_and_no_network(home: Path) -> None:
     shown = (
         "import resource, socket, json; from gpuhost.runner.data.sqlite_check import _limit;"
-        "_limit(7, 1 << 30); r = resource;"
+        "_limit(7, 1 << 30, 1 << 20); r = resource;"
         "print(json.dumps([r.getrlimit(r.RLIMIT_CPU), r.getrlimit(r.RLIMIT_AS),"
-        "r.getrlimit(r.RLIMIT_CORE), [name for _, name in socket.if_nameindex()]]))"
+        "r.getrlimit(r.RLIMIT_FSIZE), r.getrlimit(r.RLIMIT_CORE),"
+        "[name for _, name in socket.if_nameindex()]]))"
     )
     command = [sys.executable, "-c", shown]
     answer = subprocess.run(command, capture_output=True, check=True, cwd=sqlite_copy.PACKAGES)
-    cpu, memory, core, interfaces = json.loads(answer.stdout)
-    assert (cpu, memory, core) == ([7, 7], [1 << 30, 1 << 30], [0, 0])
+    cpu, memory, file, core, interfaces = json.loads(answer.stdout)
+    assert (cpu, memory) == ([7, 7], [1 << 30, 1 << 30])
+    assert (file, core) == ([1 << 20, 1 << 20], [0, 0])
     if os.getuid() == 0:
         assert interfaces == ["lo"]
 
@@ -202,6 +204,12 @@ def a_journal_of_noise(path: Path) -> None:
     )
 
 
+def a_journal_of_terabytes(path: Path) -> None:
+    """It says how large the database was before."""
+    header = bytes.fromhex("d9d505f920a163d7") + struct.pack(">IIIII", 0, 5, 2**31, 512, 4096)
+    path.with_name(f"{path.name}-journal").write_bytes(header.ljust(512, b"\0"))
+
+
 def a_wal_of_noise(path: Path) -> None:
     path.with_name(f"{path.name}-wal").write_bytes(
         struct.pack(">IIII", 0x377F0682, 3007000, 4096, 0) + b"\xff" * 90_000
@@ -225,6 +233,7 @@ GOOD, BAD = True, False
         (a_short_file, BAD),
         (an_endless_view, GOOD),
         (a_journal_of_noise, GOOD),
+        (a_journal_of_terabytes, BAD),
         (a_wal_of_noise, GOOD),
         (schema("CREATE TABLE g (a, b AS (hex(zeroblob(99999999))) STORED)"), GOOD),
         (schema("CREATE TABLE g (a CHECK (instr(hex(zeroblob(9999999)), a)))"), GOOD),

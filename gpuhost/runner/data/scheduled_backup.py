@@ -39,6 +39,10 @@ def run_scheduled(app: AppPaths, settle: Callable[[], None] = lambda: None) -> s
     clock = ClockWatch(log)
     try:
         return _wait_and_back_up(app, log, declared.limit_s, settle)
+    except Failure as failure:
+        fix = (f"-> {failure.fix}",) if failure.fix else ()
+        log.write("\n".join((f"FAILED: {failure.said}", *failure.output, *fix)))
+        raise
     finally:
         clock.tell()
 

@@ -18,6 +18,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+# Files that SQLite keeps beside a database; they would damage another one.
+BESIDE = ("-wal", "-shm", "-journal")
 CLONE_NEWNET = 0x40000000
 # Characters of an error of SQLite, which can have names of tables.
 LONGEST_ERROR = 300
@@ -25,7 +27,7 @@ LONGEST_ERROR = 300
 
 def main() -> None:
     target, seconds, memory = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    _limit(seconds, memory)
+    _limit(seconds, memory, _largest(target))
     print(json.dumps(_try(target)))
 
 
@@ -33,7 +35,7 @@ def complete_and_check(target: Path) -> dict[str, list[str]]:
     """Make one file of a database and those beside it, and check it. Raises sqlite3.Error."""
     with closing(_connect(target, "rw")) as database:
         _complete(database)
-    for ending in ("-wal", "-shm", "-journal"):
+    for ending in BESIDE:
         target.with_name(target.name + ending).unlink(missing_ok=True)
     with target.open("rb") as file:
         os.fsync(file.fileno())
@@ -43,10 +45,17 @@ def complete_and_check(target: Path) -> dict[str, list[str]]:
         return _check(database)
 
 
-def _limit(seconds: int, memory: int) -> None:
-    """+ seconds: of CPU, if the runner itself has been killed; memory: bytes"""
+def _largest(target: Path) -> int:
+    """Bytes of the complete database: a journal can ask for terabytes."""
+    paths = (target, *(target.with_name(target.name + ending) for ending in BESIDE))
+    return 10 * sum(path.stat().st_size for path in paths if path.exists()) + (1 << 30)
+
+
+def _limit(seconds: int, memory: int, file: int) -> None:
+    """+ seconds: of CPU, if the runner itself has been killed; memory, file: bytes"""
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file, file))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Without a network. A container in which gpuhost is tried may not allow it.
     ctypes.CDLL(None).unshare(CLONE_NEWNET)

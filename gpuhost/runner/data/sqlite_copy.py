@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gpuhost.runner.data import sqlite_locks
+from gpuhost.runner.data.sqlite_check import BESIDE
 from gpuhost.runner.data.stored import require_room
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.commands import Outcome, try_run
@@ -20,8 +21,7 @@ from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 
-# Files that SQLite keeps beside a database; they would damage another one.
-BESIDE = (WAL, SHM, JOURNAL) = ("-wal", "-shm", "-journal")
+WAL, SHM, JOURNAL = BESIDE
 PIECE = 1 << 20
 # A journal ends with it if it names another file, that of a transaction of several databases.
 MAGIC = bytes.fromhex("d9d505f920a163d7")
