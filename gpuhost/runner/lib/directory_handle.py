@@ -285,6 +285,8 @@ class DirectoryHandle:
             if not stat.S_ISREG(mode):
                 raise OSError(errno.EINVAL, "not a regular file", name)
             return os.open(f"/proc/self/fd/{found}", flags | SAFE & ~os.O_NOFOLLOW)
+        except BlockingIOError as error:
+            raise OSError(error.errno, "a program holds a lease on it", name) from error
         finally:
             os.close(found)
 
