@@ -154,7 +154,7 @@ def test_a_backup_that_the_disk_damages_is_not_counted(
 
     monkeypatch.setattr(stored, "settle", settle_and_damage)
     monkeypatch.setattr(sqlite_copy, "CHILD", f"{DAMAGE}\n{sqlite_copy.CHILD}")
-    with pytest.raises(Failure, match="is damaged|is not what was written|cannot be unpacked"):
+    with pytest.raises(Failure, match=r"is damaged|is not what was written|cannot be unpacked"):
         backup.backup(app.release(backup=declared), "schedule")
     assert [path.name for path in app.paths.backups.iterdir()] == [good]
 
