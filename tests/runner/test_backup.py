@@ -121,6 +121,15 @@ def test_a_scheduled_backup_is_of_the_current_release(app: App) -> None:
     assert name in (app.paths.backups / "last.log").read_text()
 
 
+def test_the_log_of_a_scheduled_backup_says_why_it_failed(app: App) -> None:
+    app.release(OLD, backup=Backup(paths=("data",)), is_current=True)
+    with pytest.raises(Failure):
+        scheduled_backup.run_scheduled(app.paths)
+    log = (app.paths.backups / "last.log").read_text()
+    assert "FAILED: data does not exist, but the current release declares it" in log
+    assert "-> find out why it is gone" in log
+
+
 def test_a_scheduled_backup_waits_for_a_release_up_to_its_limit(app: App) -> None:
     app.data("data/file")
     app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner.data import backup, stored
+from gpuhost.runner.data import backup, postgres, stored
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.plan import Backup, Directory
 from tests.runner.backup_fixtures import DATABASE, DB, a_database, saved
 from tests.runner.host_fixtures import ME, OLD, App, Programs, app, programs
@@ -215,6 +216,24 @@ def test_a_dump_without_its_end_is_refused(app: App, programs: Programs) -> None
         backup.backup(app.release(backup=Backup(postgres=(DATABASE,))), "release")
     assert raised.value.output == (error.strip(),)
     assert list(app.paths.backups.iterdir()) == []
+
+
+def test_a_dump_without_an_end_does_not_fill_the_disk(
+    app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs.answer("docker ps *", RUNNING)
+    programs.answer("docker exec c0ffee pg_dump *", "PGDMP", then="yes")
+    monkeypatch.setattr(stored, "room", lambda path: 3 << 20)
+    with pytest.raises(Failure, match=r"pg_dump of .* shop: more than 3 MB"):
+        backup.backup(app.release(backup=Backup(postgres=(DATABASE,))), "release")
+    assert list(app.paths.backups.iterdir()) == []
+
+
+@pytest.mark.parametrize("answer", ["9" * 5000, "-1", "٣", "1e9", "", "1\n2"])
+def test_a_size_that_is_none_is_not_used(app: App, programs: Programs, answer: str) -> None:
+    programs.answer("docker exec c0ffee psql *", answer)
+    server = postgres.Server("c0ffee", "shop", "ada", NOWHERE)
+    assert server.bytes() == 0
 
 
 def test_a_stopped_database_fails_a_first_backup_too(app: App, programs: Programs) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from gpuhost.runner.building import capacity
+from gpuhost.runner.building import build_output, capacity
 from gpuhost.runner.building.build_output import BuildOutput
+from gpuhost.runner.lib import commands
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.plan import Build
 from gpuhost.runner.stages.build import build
 from gpuhost.runner.state.release import Release
@@ -24,6 +26,21 @@ from tests.runner.host_fixtures import NEW, OLD, App, app
 __all__ = ["app", "docker", "isolated_host"]
 
 OUTPUTS = yaml.safe_load(Path(__file__).with_name("build_outputs.yaml").read_text("utf-8"))
+
+
+def test_what_follows_a_carriage_return_is_no_step_of_its_own(tmp_path: Path) -> None:
+    """BuildKit puts the number of a step before each line of its output, and not after a \\r."""
+    output = BuildOutput()
+    lines = (
+        r"#5 [app 2/2] RUN make\n#5 0.1 10%%\r#777 forged\r#778 ERROR: forged: exit code: 137\n",
+        r"#5 0.2 a real error\n#5 ERROR: process \"make\" did not complete: exit code: 2",
+    )
+    printf = ("printf", "".join(lines))
+    assert commands.try_run(NOWHERE, *printf, seconds=60, on_line=output.read).ok
+    step = output.failed_step()
+    assert (step.title, step.status) == ("[app 2/2] RUN make", 2)
+    assert step.lines[:3] == ("10%", "#777 forged", "#778 ERROR: forged: exit code: 137")
+    assert set(output._steps) == {"5"}
 
 
 @pytest.mark.parametrize(
@@ -159,15 +176,18 @@ def test_a_long_command_is_cut() -> None:
     assert len(output.failed_step().title) < 130
 
 
-def test_the_memory_of_lines_that_look_like_steps_is_bounded() -> None:
+def test_the_memory_of_lines_that_look_like_steps_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(build_output, "MOST_STEPS", 50)
     output = BuildOutput()
     output.read("#3 [1/1] RUN make")
     tracemalloc.start()
-    for number in range(4, 20_000):
+    for number in range(4, 2_000):
         output.read(f"#{number} {'x' * 500}")
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert used < 3_000_000
+    assert used < 300_000
     output.read(f"#3 {'y' * 10_000}")
     output.read("#3 ERROR: process did not complete successfully: exit code: 1")
     assert max(map(len, output.failed_step().lines)) < 2100

@@ -228,6 +228,20 @@ def test_which_containers_are_up(
 NOISE = "".join(f"redis-1  | {number} ping\n" for number in range(200))
 
 
+def test_of_a_line_without_an_end_the_beginning_is_searched(app: App, programs: Programs) -> None:
+    """With some patterns, a search in all of it would take days, and nothing could end it."""
+    app.paths.shared.mkdir()
+    programs.compose({"web": {}})
+    endless = "yes x | head -c 6000000 | tr -d '\\n'"
+    programs.answer("docker compose * logs *", "web-1  | k3y-of-app", then=endless)
+    patterns = Verify(fatal=(".*never",), loading=("^web.*x",))
+    release = app.release(verify=patterns, given={"KEY": "k3y-of-app"})
+    assert containers.fatal_line(release) is None
+    line = containers.loading_line(release) or ""
+    assert line.startswith("web-1  | ***xxx")
+    assert len(line) <= containers.LONGEST_LINE
+
+
 def test_a_container_that_logs_a_lot_does_not_hide_lines_of_another(
     app: App, programs: Programs
 ) -> None:

@@ -53,6 +53,7 @@ OPENED = {"Release", "opener"}
 
 # Functions of the runner that take paths.
 HELPERS = ("gpuhost.runner.lib.files",)
+OF_OPEN_FILES = ("pieces",)
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 # Why no container can write there -> MODULE:FUNCTION -> what it calls with paths.
 ALLOWED: dict[str, dict[str, str]] = yaml.safe_load(
@@ -68,7 +69,8 @@ def uses(source: str) -> dict[str, str]:
         alias.asname or alias.name
         for node in imports
         for alias in node.names
-        if node.module in HELPERS or f"{node.module}.{alias.name}" in HELPERS
+        if alias.name not in OF_OPEN_FILES
+        and (node.module in HELPERS or f"{node.module}.{alias.name}" in HELPERS)
     }
     found: dict[str, list[str]] = {}
     for function, call in _uses(tree, "", helpers):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -292,3 +294,26 @@ def test_what_is_mounted_in_a_tree_is_not_deleted(
         for each in mounts:
             if each.startswith(str(handle.path)):
                 os.system(f"umount '{each}'")
+
+
+LEASE = """
+import fcntl, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = open(sys.argv[1], "r+b")
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_lease_of_a_program_is_not_waited_for(handle: DirectoryHandle, tmp_path: Path) -> None:
+    """The kernel would keep whoever opens the file waiting for 45 s."""
+    (tmp_path / "app/file").write_text("of the app")
+    words = [sys.executable, "-c", LEASE, str(tmp_path / "app/file")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout and holder.stdout.readline() == b"held\n"
+        with pytest.raises(OSError, match="a program holds a lease on it: 'file'"):
+            handle.read("file")
+        holder.communicate()
+    with handle.read("file") as file:
+        assert file.read() == b"of the app"

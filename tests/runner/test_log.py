@@ -58,6 +58,43 @@ def test_a_line_without_an_end_is_cut_and_no_secret_with_it(
     assert "s3c" not in (tmp_path / "log").read_text()
 
 
+def test_of_many_long_lines_of_errors_the_beginnings_are_kept(tmp_path: Path) -> None:
+    """A hundred thousand of them, of 64 KiB each, would be the memory of the host."""
+    line = "x" * 50_000
+    script = f"yes {line} | head -n 40 >&2"
+    outcome = commands.try_run(Log(tmp_path / "log"), "sh", "-c", script, seconds=60, quiet=True)
+    assert [len(line) for line in outcome.err] == [running.LONGEST_KEPT] * 40
+    assert {len(line) for line in outcome.tail} == {running.LONGEST_KEPT}
+
+
+def test_a_carriage_return_makes_no_line_for_a_reader_of_lines(tmp_path: Path) -> None:
+    lines: list[str] = []
+    outcome = commands.try_run(
+        Log(tmp_path / "log"),
+        *("printf", r"50%%\r100%%\nnext\r\n"),
+        seconds=60,
+        on_line=lines.append,
+    )
+    assert lines == ["50%\r100%", "next"]
+    assert outcome.tail == ("50%", "100%", "next")
+    logged = (tmp_path / "log").read_text().splitlines()
+    assert [line.split(" ", 1)[1] for line in logged] == ["50%", "100%", "next"]
+
+
+def test_a_program_that_writes_a_file_without_end_is_ended(tmp_path: Path) -> None:
+    target = tmp_path / "dump"
+    with pytest.raises(Failure, match=r"pg_dump: more than 2 MB, and then the disk"):
+        commands.stream(
+            Log(tmp_path / "log"),
+            *("sh", "-c", "yes; yes"),
+            seconds=600,
+            what="pg_dump",
+            target=target,
+            room=2 << 20,
+        )
+    assert not target.exists()
+
+
 def test_noise_is_in_the_log_only(tmp_path: Path) -> None:
     lines: list[str] = []
     outcome = commands.try_run(

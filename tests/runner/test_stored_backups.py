@@ -98,6 +98,18 @@ def damaged_on_disk(path: Path) -> None:
     path.write_bytes(bytes(content))
 
 
+# The same in the process that checks the copy of a database, once that is on the disk.
+DAMAGE = """
+import os, pathlib
+def damage(number, *rest):
+    path = pathlib.Path(os.readlink(f"/proc/self/fd/{number}"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+os.posix_fadvise = damage
+"""
+
+
 @pytest.mark.parametrize(
     "declared", [Backup(sqlite=(DB,), keep=1), Backup(paths=("data",), keep=1)]
 )
@@ -112,9 +124,9 @@ def test_a_backup_that_the_disk_damages_is_not_counted(
         settle(path)
         damaged_on_disk(path)
 
-    for module in (stored, sqlite_copy):
-        monkeypatch.setattr(module, "settle", settle_and_damage)
-    with pytest.raises(Failure):
+    monkeypatch.setattr(stored, "settle", settle_and_damage)
+    monkeypatch.setattr(sqlite_copy, "CHILD", f"{DAMAGE}\n{sqlite_copy.CHILD}")
+    with pytest.raises(Failure, match=r"is damaged|is not what was written|cannot be unpacked"):
         backup.backup(app.release(backup=declared), "schedule")
     assert [path.name for path in app.paths.backups.iterdir()] == [good]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gpuhost.runner.docker.containers import LONGEST_LINE
 from gpuhost.runner.lib import running as reading
 from gpuhost.runner.lib.commands import Outcome
 from gpuhost.runner.plan import Expect, Verify, VerifyStep
@@ -261,6 +262,15 @@ def test_no_line_of_the_log_matches(app: App, programs: Programs) -> None:
     failed = failure(a_release(app, LOG))
     assert "no line of web's log matches \"Running on" in failed.said
     assert failed.output == ("loading", "still loading")
+
+
+def test_of_a_line_without_an_end_the_beginning_is_searched(app: App, programs: Programs) -> None:
+    running(programs, STARTED)
+    endless = "yes x | head -c 6000000 | tr -d '\\n'"
+    programs.answer("docker compose * logs *", "loading", then=endless)
+    failed = failure(a_release(app, replace(LOG, log=".*never")))
+    (shown,) = failed.output
+    assert (shown[:8], len(shown) <= LONGEST_LINE + len(" …")) == ("loadingx", True)
 
 
 def test_the_service_of_a_log_step_does_not_run(app: App, programs: Programs) -> None:

@@ -24,8 +24,7 @@ PLACE = re.compile(r"^\S+:\d+$")
 FRAME = "------"
 LINES = 24
 TITLE_LENGTH = 120
-# A build may print lines that look like BuildKit's. Steps that have not ended, and characters of a
-# line, that are kept:
+# Steps that have not ended, and characters of a line, that are kept.
 MOST_STEPS = 500
 LONGEST_LINE = 2000
 
@@ -59,10 +58,11 @@ class _Step:
 
     def read(self, text: str) -> None:
         if not self.title and TITLE.match(text):
-            self.title = text
-        elif text != self.title:  # it is repeated when the output of two steps alternates
-            self.lines.append(text)
-            self.matches.read_earlier(text)
+            self.title = text[:LONGEST_LINE]
+        elif text[:LONGEST_LINE] != self.title:  # it is repeated when two steps alternate
+            for part in text.split("\r")[-LINES:]:
+                self.lines.append(part[:LONGEST_LINE])
+                self.matches.read_earlier(part[:LONGEST_LINE])
 
 
 class BuildOutput:
@@ -77,19 +77,21 @@ class BuildOutput:
         self._before = self._place = ""
 
     def read(self, line: str) -> None:
-        """The next line."""
-        line = line.rstrip()[:LONGEST_LINE]
+        """The next line. What a build prints may have carriage returns, and then looks like more
+        lines; a line of BuildKit itself has none.
+        """
+        line = line.rstrip()
         if not line:
             return
-        self._last.append(line)
+        self._last.append(line[:LONGEST_LINE])
         if failed := FAILED.match(line):
-            self._fail(failed["step"], failed["text"])
+            self._fail(failed["step"], failed["text"][:LONGEST_LINE])
         elif ended := ENDED.match(line):
             self._end(ended["step"])
         elif own := STEP_LINE.match(line):
             self._step(own["step"]).read(own["text"])
         elif ERROR.match(line):
-            self._ends.append(line)
+            self._ends.append(line[:LONGEST_LINE])
         elif self._before == FRAME and PLACE.match(line):
             self._place = line
         self._before = line

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
 
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import pieces
 
 FIX = "release again: this makes a new archive"
 
@@ -24,6 +26,7 @@ def unpack(archive: Path, into: Path) -> None:
     try:
         with tarfile.open(archive, "r:gz") as opened:
             for member in opened:
+                abort.look()
                 _unpack(opened, member, into)
     except FileNotFoundError:
         raise Failure(f"{archive.name} is missing in the release", fix=FIX) from None
@@ -54,7 +57,7 @@ def _write(opened: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None
     content = opened.extractfile(member)
     assert content is not None
     with path.open("xb") as file:
-        shutil.copyfileobj(content, file)
+        file.writelines(pieces(cast(BinaryIO, content)))
         os.fchmod(file.fileno(), member.mode & 0o777)
 
 

@@ -93,7 +93,9 @@ def _sqlite_part(release: Release, path: str, source: Source) -> Part:
 
     def save(target: Path, deadline: float) -> Item:
         with open_existing(release, path) as now:
-            state = sqlite_copy.copy(now.handle, now.file, target, deadline=deadline, name=path)
+            state = sqlite_copy.copy(
+                *(now.handle, now.file, target), deadline=deadline, name=path, log=release.log
+            )
         return _item(
             "sqlite",
             path,

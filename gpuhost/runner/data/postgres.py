@@ -5,19 +5,22 @@ Containers are found by Compose's labels: the files of the new release may diffe
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from gpuhost.runner.data.stored import settle
+from gpuhost.runner.data import stored
 from gpuhost.runner.lib.commands import run, stream, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Postgres
 
 QUICK = 60
+# A container answers as it likes.
+SIZE = re.compile(r"[0-9]{1,18}")
 # The beginning of a pg_dump -Fc file.
 MAGIC = b"PGDMP"
 # A database can be renamed only from another one; this one always exists.
@@ -47,9 +50,17 @@ class Server:
         """
         deadline = time.monotonic() + seconds
         words = self._words("pg_dump", "-w", "-Fc", "-U", self.user, database or self.database)
-        stream(self.log, *words, seconds=seconds, what=f"pg_dump of {self.name}", target=target)
+        stored.require_room(target)
+        stream(
+            self.log,
+            *words,
+            seconds=seconds,
+            what=f"pg_dump of {self.name}",
+            target=target,
+            room=stored.room(target),
+        )
         try:
-            settle(target)
+            stored.settle(target)
             self._verify(target, max(1.0, deadline - time.monotonic()))
         except BaseException:
             target.unlink(missing_ok=True)
@@ -69,7 +80,8 @@ class Server:
         words = self._words("psql", "-XwAtq", "-U", self.user, "-d", self.database)
         query = "SELECT pg_database_size(current_database())"
         outcome = try_run(self.log, *words, "-c", query, seconds=QUICK, quiet=True)
-        return int(outcome.out) if outcome.ok and outcome.out.strip().isdecimal() else 0
+        digits = outcome.out.strip()
+        return int(digits) if outcome.ok and SIZE.fullmatch(digits) else 0
 
     def fill_beside(self, dump: Path, seconds: float) -> None:
         """Restore a dump into a new database beside the one in use. Raises Failure."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.backup import backup
+from gpuhost.runner.lib.boot_time import ClockWatch
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.state.lock import Locked, lock
@@ -35,7 +36,15 @@ def run_scheduled(app: AppPaths, settle: Callable[[], None] = lambda: None) -> s
     declared = Release.open(app, current, log).plan.backup
     if declared is None:
         raise Failure(f"{app.home.name} declares no backup", fix="declare x-gpuhost.backup")
-    return _wait_and_back_up(app, log, declared.limit_s, settle)
+    clock = ClockWatch(log)
+    try:
+        return _wait_and_back_up(app, log, declared.limit_s, settle)
+    except Failure as failure:
+        fix = (f"-> {failure.fix}",) if failure.fix else ()
+        log.write("\n".join((f"FAILED: {failure.said}", *failure.output, *fix)))
+        raise
+    finally:
+        clock.tell()
 
 
 def _wait_and_back_up(app: AppPaths, log: Log, seconds: float, settle: Callable[[], None]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -14,9 +13,10 @@ from typing import BinaryIO
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.data.source_paths import open_real
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import read_json, write_json
+from gpuhost.runner.lib.files import pieces, read_json, write_json
 from gpuhost.runner.state.release import Release
 
 # A file that is not complete.
@@ -54,7 +54,7 @@ def seed(release: Release, path: str) -> None:
                 _copy(source, real.name, into, name, into.state())
     except OSError as error:
         raise Failure(f"copying {path} of the source to shared/: {error.strerror}") from None
-    os.sync()
+    abort.in_background(os.sync)
     release.remember(copied={**release.record.copied, path: True})
     write_json(app.copying, {key: id_ for key, id_ in unfinished(app).items() if key != path})
     release.log.write(f"{path}: copied from the source to shared/")
@@ -77,6 +77,7 @@ def _exists(release: Release, path: str) -> bool:
 
 def _copy_content(source: DirectoryHandle, into: DirectoryHandle, owner: os.stat_result) -> None:
     for name in source.names():
+        abort.look()
         _copy(source, name, into, name, owner)
 
 
@@ -105,7 +106,7 @@ def _copy_file(content: BinaryIO, into: DirectoryHandle, name: str, owner: os.st
     mode = os.fstat(content.fileno()).st_mode & 0o777
     into.discard(PART)
     with into.create(PART) as file:
-        shutil.copyfileobj(content, file)
+        file.writelines(pieces(content))
         os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         os.fchmod(file.fileno(), mode)
         file.flush()

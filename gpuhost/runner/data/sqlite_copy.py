@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import math
 import os
-import sqlite3
-import threading
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote
 
 from gpuhost.runner.data import sqlite_locks
-from gpuhost.runner.data.stored import require_room, settle
+from gpuhost.runner.data.sqlite_check import BESIDE
+from gpuhost.runner.data.stored import require_room
+from gpuhost.runner.lib import abort
+from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.log import Log
 
-# Files that SQLite keeps beside a database; they would damage another one.
-BESIDE = (WAL, SHM, JOURNAL) = ("-wal", "-shm", "-journal")
+WAL, SHM, JOURNAL = BESIDE
 PIECE = 1 << 20
 # A journal ends with it if it names another file, that of a transaction of several databases.
 MAGIC = bytes.fromhex("d9d505f920a163d7")
 # The copy is made again if the first process opens the database meanwhile.
 TRIES = 3
-PAUSE_S = 0.1
+# Bytes that the process that checks the copy may use.
+MEMORY = 1 << 30
+# The runner is one file; its own link may be that of a newer one by now.
+PACKAGES = Path(__file__).resolve().parents[3]
+CHILD = """import sys
+sys.path.insert(0, sys.argv.pop(1))
+from gpuhost.runner.data.sqlite_check import main
+main()"""
 
 
 def copy(
-    directory: DirectoryHandle, source: str, target: Path, *, deadline: float, name: str
+    directory: DirectoryHandle,
+    source: str,
+    target: Path,
+    *,
+    deadline: float,
+    name: str,
+    log: Log,
 ) -> os.stat_result:
     """Copy a consistent state of a database into one new file, and check it; its state.
 
@@ -49,13 +65,9 @@ def copy(
             path.unlink(missing_ok=True)
     else:
         raise Failure(f"SQLite database {name} was opened and closed again during each copy")
-    with _connect(target, "rw", deadline, name) as database:
-        _complete(database, name)
-    for path in files_of(target)[1:]:
-        path.unlink(missing_ok=True)
-    settle(target)
-    with _connect(target, "ro&immutable=1", deadline, name) as database:
-        _check(database, name)
+    # What is beside it goes into it.
+    require_room(target, sum(path.stat().st_size for path in files_of(target)[1:] if path.exists()))
+    _complete_and_check(target, deadline, name, log)
     return state
 
 
@@ -116,89 +128,66 @@ def _refuse_other_files(journal: Path, name: str) -> None:
 
 def _copy(source: BinaryIO, target: Path, deadline: float, name: str) -> None:
     """What the file has now: it may grow meanwhile."""
-    left = os.fstat(source.fileno()).st_size
-    source.seek(0)
+    end, offset = os.fstat(source.fileno()).st_size, 0
     number = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(number, "wb") as file:
-        while left > 0 and (piece := source.read(min(PIECE, left))):
+        while (offset := _next(os.SEEK_DATA, source, offset, end)) < end:
+            abort.look()
             if time.monotonic() > deadline:
                 raise _late(name)
             require_room(target)
-            left -= len(piece)
-            if piece.count(0) == len(piece):
-                # A hole, of any size, takes no room in the copy either.
-                file.seek(len(piece), os.SEEK_CUR)
-            else:
-                file.write(piece)
-        file.truncate()
+            file.seek(offset)
+            hole = _next(os.SEEK_HOLE, source, offset, end)
+            piece = os.pread(source.fileno(), min(PIECE, hole - offset), offset)
+            if not piece:
+                break
+            file.write(piece)
+            offset += len(piece)
+        file.truncate(min(end, os.fstat(source.fileno()).st_size))
 
 
-@contextmanager
-def _connect(target: Path, mode: str, deadline: float, name: str) -> Iterator[sqlite3.Connection]:
-    """A connection to the copy, interrupted at the deadline. Raises Failure."""
-    address = f"file:{quote(str(target))}?mode={mode}"
+def _next(what: int, source: BinaryIO, offset: int, end: int) -> int:
+    """Where data or a hole begins: a hole, of any size, takes no time and no room in the copy."""
     try:
-        with (
-            closing(
-                sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
-            ) as database,
-            _interrupted(database, deadline),
-        ):
-            # The file is the app's: its functions are not run, and its pages are not trusted.
-            database.execute("PRAGMA trusted_schema = OFF")
-            database.execute("PRAGMA cell_size_check = ON")
-            yield database
-    except sqlite3.Error as error:
-        if time.monotonic() > deadline:
-            raise _late(name) from error
-        raise Failure(
-            f"SQLite database {name} cannot be copied: {error}",
-            fix="check it with the app's own tools; list an encrypted one under paths, and back it "
-            "up while the app is stopped",
-        ) from error
-
-
-@contextmanager
-def _interrupted(database: sqlite3.Connection, deadline: float) -> Iterator[None]:
-    """Interrupts statements that run after the deadline."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        wait = max(0.0, deadline - time.monotonic())
-        while not ended.wait(wait):
-            database.interrupt()
-            wait = PAUSE_S
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
-
-
-def _complete(database: sqlite3.Connection, name: str) -> None:
-    """Roll back an interrupted transaction, and move the -wal file into the database."""
-    database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    busy, *_ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if busy:
-        raise Failure(f"SQLite database {name}: its -wal file could not be moved into the copy")
-
-
-def _check(database: sqlite3.Connection, name: str) -> None:
-    try:
-        problems = [str(row[0]) for row in database.execute("PRAGMA integrity_check(10)")]
-    except sqlite3.OperationalError:
+        return min(os.lseek(source.fileno(), offset, what), end)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return end
         raise
-    except sqlite3.DatabaseError as error:
-        problems = [str(error)]
-    if problems != ["ok"]:
+
+
+def _complete_and_check(target: Path, deadline: float, name: str, log: Log) -> None:
+    """Not in this process: see sqlite_check.py. Raises Failure."""
+    seconds = max(1.0, deadline - time.monotonic())
+    outcome = try_run(
+        log,
+        *(sys.executable, "-I", "-c", CHILD, str(PACKAGES), str(target)),
+        *(str(math.ceil(seconds) + 1), str(MEMORY)),
+        seconds=seconds,
+        quiet=True,
+    )
+    if outcome.status is None:
+        raise _late(name)
+    found = _found(outcome)
+    if found.get("damaged"):
         raise Failure(
             f"SQLite database {name} is damaged",
-            output=tuple(problems),
+            output=tuple(found["damaged"]),
             fix="restore a backup, or repair it with .recover of sqlite3",
         )
+    if found:
+        raise Failure(
+            f"SQLite database {name} cannot be copied: {found['error'][0]}",
+            fix="check it with the app's own tools; list an encrypted one under paths, and back it "
+            "up while the app is stopped",
+        )
+
+
+def _found(outcome: Outcome) -> dict[str, list[str]]:
+    if not outcome.ok:
+        return {"error": [f"its check ended with exit status {outcome.status}"]}
+    found: dict[str, list[str]] = json.loads(outcome.out)
+    return found
 
 
 def _late(name: str) -> Failure:

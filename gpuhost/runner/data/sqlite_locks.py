@@ -13,6 +13,7 @@ import os
 import time
 from typing import BinaryIO
 
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 
 # Bytes of the database file that stand for a lock: offset, count.
@@ -59,6 +60,7 @@ def _wait(file: BinaryIO, lock: tuple[int, int], deadline: float, name: str) -> 
                 f"SQLite database {name} is locked by a writer, and was not copied",
                 fix="find out which process holds a transaction open, or uses an exclusive lock",
             )
+        abort.look()
         time.sleep(PAUSE_S)
 
 

@@ -14,9 +14,10 @@ from gpuhost.runner.data.exchange import PRIVATE, Exchange, places
 from gpuhost.runner.data.safe_paths import locate, open_directory, open_parent, open_recorded
 from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.docker.compose import compose
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import clear
+from gpuhost.runner.lib.files import clear, pieces
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.plan import Postgres
 from gpuhost.runner.state.release import Release
@@ -116,11 +117,11 @@ def _stage_item(
 
 def _copy(backup: Stored, item: Item, into: DirectoryHandle, name: str) -> None:
     with (backup.home / item.file).open("rb") as source, into.create(name) as file:
-        shutil.copyfileobj(source, file)
+        file.writelines(pieces(source))
         os.fchown(file.fileno(), item.uid, item.gid)
         os.fchmod(file.fileno(), item.mode)
         file.flush()
-        os.fsync(file.fileno())
+        abort.in_background(lambda: os.fsync(file.fileno()))
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gpuhost.runner.contract import CLOCK_S, AppPaths, from_json
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import clear, sync_directory, write_json
+from gpuhost.runner.lib.files import clear, pieces, sync_directory, write_json
 
 # YYYYMMDD-HHMMSS-REASON. Data that a restore moved aside has other names, and is never removed.
 NAME = re.compile(r"^(\d{8}-\d{6})-[a-z-]+(?:\.(\d+))?$")
@@ -25,7 +26,6 @@ NAME = re.compile(r"^(\d{8}-\d{6})-[a-z-]+(?:\.(\d+))?$")
 PARTIAL = re.compile(r"^\.\d{8}-\d{6}-[a-z-]+(\.\d+)?\.partial$")
 # Written last: a backup without it is incomplete.
 MANIFEST = "manifest.json"
-PIECE = 1 << 20
 # Bytes that a backup leaves free: a full disk would stop the app.
 RESERVE = 256 << 20
 FREE_SPACE = "free disk space, or keep fewer backups (backup.keep)"
@@ -154,9 +154,14 @@ def partial(home: Path) -> Path:
     return home.with_name(f".{home.name}.partial")
 
 
-def require_room(path: Path) -> None:
+def room(path: Path) -> int:
+    """Bytes that a file may still get."""
+    return shutil.disk_usage(path.parent).free - RESERVE // 2
+
+
+def require_room(path: Path, need: int = 1) -> None:
     """While a file is written: an app can make data faster than it is saved. Raises Failure."""
-    if shutil.disk_usage(path.parent).free < RESERVE // 2:
+    if room(path) < need:
         raise Failure(
             f"the disk of {path.parent.parent} is nearly full: the backup was ended",
             fix=FREE_SPACE,
@@ -164,9 +169,9 @@ def require_room(path: Path) -> None:
 
 
 def settle(path: Path) -> None:
-    """Write a file to the disk, so that the next read is from there. Raises OSError."""
+    """Write a file to the disk, so that the next read is from there. Raises Failure or OSError."""
     with path.open("rb") as file:
-        os.fsync(file.fileno())
+        abort.in_background(lambda: os.fsync(file.fileno()))
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
@@ -174,7 +179,7 @@ def sha256(path: Path, deadline: float = float("inf")) -> str:
     """+ deadline: a time.monotonic(). Raises Failure or OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(PIECE):
+        for piece in pieces(file):
             digest.update(piece)
             if time.monotonic() > deadline:
                 raise Failure(f"{path.name} was not verified within backup.limit_s")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gpuhost.runner.data import tarball_member
 from gpuhost.runner.data.tarball_read import Archive, failing_as_one, open_archive, open_files
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 
@@ -140,7 +141,7 @@ def _apply(number: int, info: tarfile.TarInfo) -> None:
 def _sync_file_system(directory: DirectoryHandle) -> None:
     """One by one, a million files would take hours. Python has no function for it."""
     library = ctypes.CDLL(None, use_errno=True)
-    if library.syncfs(directory.number) != 0:
+    if abort.in_background(lambda: library.syncfs(directory.number)) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 

@@ -19,6 +19,7 @@ from gpuhost.runner.data import tarball_member as member
 from gpuhost.runner.data.backup_source import Source
 from gpuhost.runner.data.stored import require_room
 from gpuhost.runner.data.tarball_read import Content, open_files
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import Entry
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -82,6 +83,7 @@ def _require_short(path: str) -> None:
 
 def require_time(name: str, deadline: float) -> None:
     """An app can make files faster than they are packed. Raises Failure."""
+    abort.look()
     if time.monotonic() > deadline:
         raise Failure(f"{name} was not packed within backup.limit_s")
 

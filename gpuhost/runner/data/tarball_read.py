@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from gpuhost.runner.data import tarball_member
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import pieces
 
 PIECE = 1 << 18
 
@@ -42,7 +44,7 @@ def read_through(source: Path, deadline: float) -> Content:
                 if time.monotonic() > deadline:
                     raise Failure(f"{source.name} was not verified within backup.limit_s")
         archive.read_to_end()
-        while piece := raw.read(PIECE):
+        for piece in pieces(raw):
             digest.update(piece)
     return Content(unpacked, entries, digest.hexdigest())
 
@@ -58,6 +60,7 @@ class Archive:
 
     def members(self) -> Iterator[tarfile.TarInfo]:
         while (info := self._tar.next()) is not None:
+            abort.look()
             self._tar.members.clear()  # type: ignore[attr-defined]
             # Some versions of tarfile miscalculate the end of a sparse file.
             pieces = tarball_member.pieces_of(info)
@@ -78,12 +81,13 @@ class Archive:
                 piece = self._file.read(min(PIECE, length - done))
                 if not piece:
                     raise EOFError("its end is missing")
+                abort.look()
                 yield offset + done, piece
                 done += len(piece)
 
     def read_to_end(self) -> None:
         """The checksum is there. Raises TarError if something follows the last entry."""
-        while piece := self._file.read(PIECE):
+        for piece in pieces(cast(BinaryIO, self._file)):
             if piece.strip(b"\0"):
                 raise tarfile.ReadError("an entry in it is damaged")
 

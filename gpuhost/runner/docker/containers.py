@@ -20,6 +20,8 @@ from gpuhost.runner.state.release import Release
 
 # Log lines of each container that are searched.
 LINES = 200
+# Characters of a line that are searched: for some patterns the time grows with their square.
+LONGEST_LINE = 2000
 # Some versions of Compose print these in logs, even without a terminal.
 TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
@@ -160,7 +162,8 @@ def _log_lines(release: Release, lines: int, *services: str) -> tuple[str, ...]:
     since = ("--since", release.before.at) if release.before.at else ()
     words = ("--no-color", "--tail", str(lines), *since, *services)
     outcome = ask(release, "logs", *words)
-    return tuple(release.log.masked(TERMINAL_CODE.sub("", outcome.out)).splitlines())
+    text = TERMINAL_CODE.sub("", outcome.out)
+    return tuple(release.log.masked_line(line, LONGEST_LINE) for line in text.splitlines())
 
 
 def _shared(logs: Sequence[tuple[str, ...]], limit: int) -> tuple[str, ...]:

@@ -45,8 +45,9 @@ class Matches:
 
     def read_earlier(self, line: str) -> None:
         """A line that the tool may have got over."""
-        if not TRIES_AGAIN.search(line):
-            self.read(line)
+        for part in line.split("\r"):
+            if not TRIES_AGAIN.search(part):
+                self.read(part)
 
     def first(self, *, weak: bool) -> Match | None:
         """The one that decides, among the weak ones or the others."""

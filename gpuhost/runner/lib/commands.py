@@ -15,6 +15,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.lib.running import Outcome as Outcome
 from gpuhost.runner.lib.running import Running
+from gpuhost.runner.lib.sizes import format_size
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -44,7 +45,7 @@ def try_run(
     + on_line: called with each line that is logged, secrets masked
     + noise: lines that are logged only
 
-    Raises Aborted.
+    Raises Aborted, or Failure after the time limit of the operation.
     """
     abort.check()
     try:
@@ -55,9 +56,6 @@ def try_run(
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if quiet else subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
             # So that its children can be stopped with it.
             start_new_session=True,
         )
@@ -94,11 +92,13 @@ def stream(
     what: str,
     source: Path | None = None,
     target: Path | None = None,
+    room: int = 0,
 ) -> None:
     """Run a command that must succeed, with stdin or stdout as a file; log its stderr.
 
     + source: the file for stdin
     + target: a new file (0600) for stdout; deleted if the command fails
+    + room: bytes that it may have, at most
 
     Raises Failure with the last lines.
     """
@@ -107,17 +107,20 @@ def stream(
             stdin = files.enter_context(source.open("rb")) if source else subprocess.DEVNULL
             stdout = files.enter_context(_create(target)) if target else subprocess.DEVNULL
             process = subprocess.Popen(
-                words,
+                # An app's program may write without end.
+                (*(("prlimit", f"--fsize={room}") if target else ()), *words),
                 env=environment(),
                 stdin=stdin,
                 stdout=stdout,
                 stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
                 start_new_session=True,
             )
             outcome = Running(process, log, quiet=True).finish(None, seconds)
+        if target and target.stat().st_size >= room:
+            raise Failure(
+                f"{what}: more than {format_size(room)}, and then the disk would be nearly full",
+                fix="free disk space",
+            )
         outcome.require_ok(what, seconds)
     except BaseException as error:
         if target and not isinstance(error, FileExistsError):

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from gpuhost.runner.lib import abort
+
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # A pipe would block the one who opens it, a terminal would become the runner's own.
 SAFE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -232,6 +234,7 @@ class DirectoryHandle:
         try:
             _descend(top, open_levels)
             while open_levels:
+                abort.look()
                 parent, path, names = open_levels[-1]
                 inner = next(names, None)
                 if inner is None:
@@ -245,6 +248,8 @@ class DirectoryHandle:
 
     def remove(self, name: str) -> None:
         """Delete a file, a link or a whole tree, however deep; nothing happens if it is missing.
+
+        An abort leaves a part of the tree.
 
         A mount at it or in it has errno EXDEV: what is mounted there is not deleted.
         """
@@ -282,6 +287,8 @@ class DirectoryHandle:
             if not stat.S_ISREG(mode):
                 raise OSError(errno.EINVAL, "not a regular file", name)
             return os.open(f"/proc/self/fd/{found}", flags | SAFE & ~os.O_NOFOLLOW)
+        except BlockingIOError as error:
+            raise OSError(error.errno, "a program holds a lease on it", name) from error
         finally:
             os.close(found)
 
@@ -302,6 +309,7 @@ class DirectoryHandle:
         return Entry(path, self, name, state) if state else None
 
     def _delete(self, name: str) -> None:
+        abort.look()
         if self._removed(name):
             return
         with self.enter(name) as inner:
@@ -314,6 +322,7 @@ class DirectoryHandle:
                 raise
 
     def _move_up(self, name: str, above: DirectoryHandle) -> None:
+        abort.look()
         state = self.look(name)
         if state is None or self._removed(name):
             return

@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 
 # A directory or a link to itself, where a file should be.
 NO_FILE = (errno.EISDIR, errno.ELOOP)
+PIECE = 1 << 20
 
 
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:
@@ -95,6 +97,13 @@ def _halve(path: Path, mode: int) -> None:
         file.readline()  # the end of a line
         newer = file.read()
     write(path, newer.decode("utf-8", "replace"), mode=mode)
+
+
+def pieces(file: BinaryIO) -> Iterator[bytes]:
+    """The content of a large file. Raises Aborted, or OSError."""
+    while piece := file.read(PIECE):
+        abort.look()
+        yield piece
 
 
 def set_aside(path: Path, name: str = "") -> Path:

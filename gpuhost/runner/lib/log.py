@@ -63,6 +63,10 @@ class Log:
         """Of a text that was cut; its end, which may be the beginning of a secret, is left out."""
         return f"{self.masked(text)[: -self._masking.longest or None]} …"
 
+    def masked_line(self, line: str, length: int) -> str:
+        """+ length: of a longer one only the beginning, with so many characters at most"""
+        return self.masked(line) if len(line) <= length else self.masked_start(line[:length])
+
     def stage(self, name: str) -> None:
         self.write(f"{STAGE}{name}")
 

@@ -11,7 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TextIO
+from io import TextIOWrapper
+from typing import IO, TextIO
 
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
@@ -23,6 +24,8 @@ TAIL = 30
 LONGEST_LINE = 1 << 16
 # Lines of stderr that are kept.
 MOST_LINES = 10_000
+# Characters of each of them, and of each last line.
+LONGEST_KEPT = 4096
 # Characters of stdout that are kept. A container's log may be larger; no answer of a tool is.
 MOST_OUTPUT = 32 << 20
 
@@ -57,7 +60,7 @@ class Outcome:
 class Running:
     def __init__(
         self,
-        process: subprocess.Popen[str],
+        process: subprocess.Popen[bytes],
         log: Log,
         quiet: bool,
         on_line: Callable[[str], None] | None = None,
@@ -75,10 +78,10 @@ class Running:
 
     def finish(self, stdin: str | None, seconds: float) -> Outcome:
         readers = [
-            threading.Thread(target=self._read, args=(stream, shown), daemon=True)
-            for stream, shown in (
-                (self.process.stdout, not self.quiet),
-                (self.process.stderr, True),
+            threading.Thread(target=reader, args=(_text(stream),), daemon=True)
+            for stream, reader in (
+                (self.process.stdout, self._keep if self.quiet else self._read),
+                (self.process.stderr, self._read_errors if self.quiet else self._read),
             )
             if stream is not None
         ]
@@ -94,7 +97,7 @@ class Running:
         return Outcome(status, out, tuple(self.tail), tuple(self.err), self.is_cut)
 
     def _wait(self, deadline: float) -> int | None:
-        """The exit status; None: stopped after the time limit. Raises Aborted."""
+        """The exit status; None: stopped after the time limit. Raises Failure."""
         while True:
             left = max(0.0, deadline - time.monotonic())
             try:
@@ -105,22 +108,23 @@ class Running:
                     return None
             try:
                 abort.check()
-            except abort.Aborted:
+            except Failure:
                 self._kill()
                 raise
 
-    def _read(self, stream: TextIO, shown: bool) -> None:
-        if stream is self.process.stdout and not shown:
-            self._keep(stream)
-            return
+    def _read_errors(self, stream: TextIO) -> None:
+        self._read(stream, self.err)
+
+    def _read(self, stream: TextIO, kept: deque[str] | None = None) -> None:
         for line in _lines(stream, self.log):
-            self.log.output(line)
-            if stream is self.process.stderr:
-                self.err.append(line)
-            if self.noise and self.noise.search(line):
-                continue
-            self.tail.append(line)
-            if self.on_line:
+            for part in line.split("\r"):
+                self.log.output(part)
+                if kept is not None:
+                    kept.append(part[:LONGEST_KEPT])
+                if not (self.noise and self.noise.search(part)):
+                    self.tail.append(part[:LONGEST_KEPT])
+            # Whole: what follows a carriage return is the app's, not of the tool that runs it.
+            if self.on_line and not (self.noise and self.noise.search(line)):
                 self.on_line(line)
 
     def _keep(self, stream: TextIO) -> None:
@@ -137,7 +141,7 @@ class Running:
         assert self.process.stdin is not None
         try:
             with self.process.stdin as pipe:
-                pipe.write(text)
+                pipe.write(text.encode("utf-8", "replace"))
         except BrokenPipeError:
             # It ended without reading; its exit status counts.
             return
@@ -152,6 +156,11 @@ class Running:
                 continue
 
 
+def _text(stream: IO[bytes]) -> TextIO:
+    """A carriage return ends no line."""
+    return TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="\n")
+
+
 def _lines(stream: TextIO, log: Log) -> Iterator[str]:
     """Each line, secrets masked; of a very long one the beginning."""
     while line := stream.readline(LONGEST_LINE):
@@ -159,4 +168,4 @@ def _lines(stream: TextIO, log: Log) -> Iterator[str]:
         while rest and not rest.endswith("\n"):
             rest = stream.readline(LONGEST_LINE)
         is_whole = rest is line or (not rest and len(line) < LONGEST_LINE)
-        yield log.masked(line.rstrip("\n")) if is_whole else log.masked_start(line)
+        yield log.masked(line.rstrip("\r\n")) if is_whole else log.masked_start(line)

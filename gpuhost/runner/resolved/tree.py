@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from gpuhost.runner.contract import EXAMPLE_SUFFIXES, has_content
-from gpuhost.runner.lib.files import clear, sync_directory
+from gpuhost.runner.lib import abort
+from gpuhost.runner.lib.files import clear, pieces, sync_directory
 from gpuhost.runner.resolved.path_facts import ABSENT, DIRECTORY, EMPTY, FILE, PathFacts
 
 DIGITS = 16
-BLOCK = 1 << 20
 # Not the project's content, and different in each checkout.
 GIT = ".git"
 
@@ -44,10 +44,12 @@ def keep(source: Path, path: str, digest: str, files: Path) -> bool:
     temporary.mkdir()
     if real.is_dir():
         skipped = _without_git(real) if _is_root(source, real) else None
-        shutil.copytree(real, temporary / name, symlinks=True, ignore=skipped)
+        shutil.copytree(
+            *(real, temporary / name), symlinks=True, ignore=skipped, copy_function=_copy
+        )
     else:
-        shutil.copy2(real, temporary / name)
-    os.sync()
+        _copy(real, temporary / name)
+    abort.in_background(os.sync)
     if target.exists():
         clear(old)
         target.rename(old)
@@ -55,6 +57,12 @@ def keep(source: Path, path: str, digest: str, files: Path) -> bool:
     sync_directory(files)
     clear(old)
     return has_copy
+
+
+def _copy(real: str | Path, copy: str | Path) -> None:
+    with Path(real).open("rb") as source, Path(copy).open("xb") as file:
+        file.writelines(pieces(source))
+    shutil.copystat(real, copy)
 
 
 def _name(path: str) -> str:
@@ -112,6 +120,7 @@ def digest_of(path: Path, name: str, *, is_root: bool = False) -> str:
 
 
 def _parts(path: Path, name: str, skip: tuple[str, ...] = ()) -> Iterator[bytes]:
+    abort.look()
     state = path.lstat()
     said = f"{name} {stat.S_IFMT(state.st_mode):o} {stat.S_IMODE(state.st_mode):o}"
     yield hashlib.sha256(said.encode(errors="surrogateescape")).digest()
@@ -124,6 +133,6 @@ def _parts(path: Path, name: str, skip: tuple[str, ...] = ()) -> Iterator[bytes]
     elif stat.S_ISREG(state.st_mode):
         content = hashlib.sha256()
         with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                content.update(block)
+            for piece in pieces(file):
+                content.update(piece)
         yield content.digest()

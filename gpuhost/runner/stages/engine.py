@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpuhost.runner.contract import FAILED, RESTORE_FAILED, STAGE_FAILED, VERIFIED, Result
-from gpuhost.runner.lib import abort, boot_time
+from gpuhost.runner.lib import abort
+from gpuhost.runner.lib.boot_time import ClockWatch
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
@@ -23,8 +24,6 @@ from gpuhost.runner.state.journal import BEGIN, END, START, UNDO, Journal
 
 # After more starts than this the work is undone: something in it kills its runner.
 MAX_STARTS = 4
-# A time server corrects less than this without a word.
-TOLD_JUMP_S = 60
 
 
 @dataclass(frozen=True)
@@ -95,10 +94,13 @@ class Work(ABC):
 
 def run_or_restore(work: Work) -> Result:
     """Run all stages; if one fails after a change, restore the previous state."""
-    return replace(_run_or_restore(work), took_s=round(work.journal.elapsed_s, 1))
+    clock = ClockWatch(work.log)
+    result = _run_or_restore(work, clock)
+    clock.tell()
+    return replace(result, took_s=round(work.journal.elapsed_s, 1))
 
 
-def _run_or_restore(work: Work) -> Result:
+def _run_or_restore(work: Work, clock: ClockWatch) -> Result:
     if work.is_done():
         return work.result(VERIFIED)
     with best_effort(work.log):
@@ -110,10 +112,11 @@ def _run_or_restore(work: Work) -> Result:
             raise Failure("its journal is damaged: what has begun and ended is not known")
         if work.journal.starts > MAX_STARTS:
             raise Failure(f"the runner was interrupted {work.journal.starts - 1} times")
-        with abort.abortable(work.aborted_by):
+        with abort.abortable(work.aborted_by, lambda: _require_time(work)):
             for stage in work.stages:
                 abort.check()
                 _run(stage, work)
+                clock.tell()
         work.finish()
     except Exception as error:  # whatever it is, the previous state is restored
         # A command that was ended for the abort may have failed in its own words.
@@ -126,25 +129,14 @@ def _run(stage: Stage, work: Work) -> None:
     journal = work.journal
     if journal.has(END, stage.name) and not stage.again:
         return
-    _require_time(work)
     if stage.changes:
         work.before_change()
     journal.note(BEGIN, stage.name)
     work.log.stage(stage.name)
-    began, offset = time.monotonic(), boot_time.wall_offset()
+    began = time.monotonic()
     stage.run(work.subject)
     work.record_duration(stage.name, round(time.monotonic() - began, 1))
-    _tell_clock_jump(work.log, boot_time.wall_offset() - offset)
     journal.note(END, stage.name)
-
-
-def _tell_clock_jump(log: Log, seconds: float) -> None:
-    if abs(seconds) > TOLD_JUMP_S:
-        way = "forward" if seconds > 0 else "back"
-        log.write(
-            f"warning: the host's clock was set {way} by {abs(seconds):.0f} s; no duration and no "
-            "limit depends on it"
-        )
 
 
 def _require_time(work: Work) -> None:

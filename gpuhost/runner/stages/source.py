@@ -8,6 +8,7 @@ from gpuhost.runner.data import archive
 from gpuhost.runner.data.edits import apply_edits
 from gpuhost.runner.data.overlay import lay_over
 from gpuhost.runner.git import checkout
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear, sync_directory
 from gpuhost.runner.state.release import Release
@@ -36,7 +37,7 @@ def fetch(release: Release) -> None:
         lay_over(release, temporary)
     apply_edits(source.edits, temporary, release.log)
     # Before the rename: after a power cut `source` must not contain empty files.
-    os.sync()
+    abort.in_background(os.sync)
     temporary.rename(target)
     sync_directory(target.parent)
     release.log.write(f"source {source.revision}")

@@ -11,7 +11,8 @@ import re
 import time
 
 from gpuhost.runner.docker.compose import ask, environment, words
-from gpuhost.runner.docker.containers import find_trouble, first_fatal
+from gpuhost.runner.docker.containers import LONGEST_LINE, find_trouble, first_fatal
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import VerifyStep
@@ -111,10 +112,19 @@ def _verify_log(release: Release, step: VerifyStep, seconds: float) -> Problem |
     options = ("--no-color", "--no-log-prefix", *period, "--tail", str(LOG_LINES))
     outcome = ask(release, "logs", *options, step.service, seconds=max(seconds, 10))
     lines = outcome.out.splitlines()
-    if any(expression.search(line) for line in lines):
+    if _matches(expression, lines):
         remember(release, step, started)
         return None
-    return Problem(f'no line of {step.service}\'s log matches "{step.log}"', tuple(lines[-10:]))
+    last = tuple(release.log.masked_line(line, LONGEST_LINE) for line in lines[-10:])
+    return Problem(f'no line of {step.service}\'s log matches "{step.log}"', last)
+
+
+def _matches(expression: re.Pattern[str], lines: list[str]) -> bool:
+    for line in lines:
+        abort.look()
+        if expression.search(line[:LONGEST_LINE]):
+            return True
+    return False
 
 
 def _start_times(release: Release, service: str) -> tuple[str, ...]:

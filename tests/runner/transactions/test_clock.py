@@ -11,10 +11,13 @@ import pytest
 
 from gpuhost.rollout.outcome import report
 from gpuhost.runner.contract import AppPaths, Result
+from gpuhost.runner.data.scheduled_backup import run_scheduled
 from gpuhost.runner.lib import boot_time
+from gpuhost.runner.lib.files import point
+from gpuhost.runner.plan import Backup
 from gpuhost.runner.stages.transaction import run_transaction
 from gpuhost.runner.state import results
-from gpuhost.runner.state.journal import BEGIN, START, Journal
+from gpuhost.runner.state.journal import BEGIN, END, START, Journal
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import current_id, in_order, next_number
 from tests.runner.running import Cut
@@ -72,6 +75,38 @@ def test_a_good_release_is_good_whatever_the_wall_clock_does(
     way = "forward" if jump > 0 else "back"
     said = release.paths.log.read_text()
     assert f"clock was set {way} by" in said
+
+
+def test_a_clock_that_is_set_between_two_stages_is_told(
+    app: AppPaths, stages: Stages, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    release = a_release(app, NEW)
+    note = Journal.note
+
+    def noting(journal: Journal, event: str, stage: str = "") -> None:
+        note(journal, event, stage)
+        if (event, stage) == (END, "build"):
+            clock.wall += DAY
+
+    monkeypatch.setattr(Journal, "note", noting)
+    assert run_transaction(release).verified
+    assert release.paths.log.read_text().count("clock was set forward by 86400 s") == 1
+
+
+def test_a_clock_that_is_set_during_a_scheduled_backup_is_told(app: AppPaths, clock: Clock) -> None:
+    release = a_release(app, NEW)
+    numbered(app, NEW, 1)
+    release.plan = replace(release.plan, backup=Backup(paths=("data",)))
+    release.paths.plan.write_text(release.plan.text())
+    point(app.current, f"releases/{NEW}")
+    (app.shared / "data").mkdir(parents=True)
+
+    def settle() -> None:
+        clock.wall -= DAY
+
+    run_scheduled(app, settle)
+    log = (app.backups / "last.log").read_text()
+    assert "warning: the host's clock was set back by 86400 s" in log
 
 
 def test_the_limit_is_of_the_time_since_the_boot(
