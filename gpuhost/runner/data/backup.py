@@ -17,6 +17,7 @@ from gpuhost.runner.data import retention, stored
 from gpuhost.runner.data.backup_parts import Part, parts
 from gpuhost.runner.data.stored import FREE_SPACE, Item, Manifest
 from gpuhost.runner.data.tarball_member import shown
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear
 from gpuhost.runner.lib.sizes import format_size
@@ -77,7 +78,7 @@ def _backup(release: Release, reason: str) -> str:
         home = stored.finish(release.app, draft, manifest)
     except BaseException:
         # The next backup deletes what is left.
-        with suppress(OSError):
+        with suppress(OSError), abort.cleanup():
             clear(draft)
         raise
     total = format_size(sum(item.bytes for item in items))

@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from urllib.parse import urlsplit
 
-from gpuhost.runner.lib import proxy
+from gpuhost.runner.lib import abort, proxy
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear, write
 from gpuhost.runner.plan import Source
@@ -42,7 +42,7 @@ def access(release: Release, source: Source) -> Iterator[dict[str, str]]:
         }
     finally:
         # The next release deletes what is left.
-        with suppress(OSError):
+        with suppress(OSError), abort.cleanup():
             clear(place)
 
 

@@ -54,6 +54,17 @@ def abortable(
         _require_going = None
 
 
+@contextmanager
+def cleanup() -> Iterator[None]:
+    """Inside, nothing is aborted: what ends an aborted work must itself come to its end."""
+    global _require_going
+    before, _require_going = _require_going, None
+    try:
+        yield
+    finally:
+        _require_going = before
+
+
 def check() -> None:
     """Raises Aborted, or Failure after the time limit of the operation.
 
