@@ -23,6 +23,7 @@ from tests.runner.random_verbs.faults import KILLED, Fault
 from tests.runner.random_verbs.world import (
     FAILED,
     GOOD,
+    LOCKED,
     UNFORESEEN,
     UNRESTORED,
     USAGE,
@@ -110,6 +111,9 @@ class Sequence:
                 # The verb may have finished a restore first.
                 assert content in {before, world.in_place(), *self.restored}
         allowed = {GOOD, FAILED, USAGE, UNRESTORED}
+        if verb == "backup":
+            # It has waited for an operation that was interrupted.
+            allowed.add(LOCKED)
         if fault.kind in ("EIO", "ENOSPC"):
             allowed.add(UNFORESEEN)
         if fault.kind == "kill":
@@ -136,9 +140,6 @@ class Sequence:
             new = f"20260101-{world.releases:06d}-{world.releases:08x}"
             homes = sorted(path.name for path in world.app.paths.releases.glob("2*"))
             return (new, "--to", self.random.choice(homes), "--by", "me") if homes else None
-        if verb == "backup" and not self.is_settled:
-            # It waits until the other operation has ended.
-            return None
         if verb == "restore":
             present = [each.name for each in stored.complete(world.app.paths)]
             if not present:

@@ -13,6 +13,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Nginx
 from gpuhost.runner.site import certificates
+from gpuhost.runner.stages.carry_out import Exit
 from gpuhost.runner.stages.removal import remove
 from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
 
@@ -115,7 +116,7 @@ def test_removing_an_unknown_app_creates_no_directory(
 ) -> None:
     home = tmp_path / "nobody"
     monkeypatch.setattr("sys.argv", ["runner", "remove", str(home), "--by", "me"])
-    assert program.main() == program.GOOD
+    assert program.main() == Exit.GOOD
     assert not home.exists()
     assert capsys.readouterr().out == ""
 
@@ -139,12 +140,30 @@ def test_a_remaining_container_fails(installed: App, programs: Programs) -> None
     assert installed.paths.releases.is_dir()
 
 
-def test_an_unfinished_restore_prevents_removal(installed: App, programs: Programs) -> None:
-    (installed.paths.home / "restore").mkdir()
-    write_json(installed.paths.home / "restore" / "state.json", {"backup": "x"})
-    with pytest.raises(Failure, match="the state of a restore cannot be read"):
-        remove(installed.paths, "ada@desk")
+def test_an_unfinished_restore_prevents_removal(
+    installed: App,
+    programs: Programs,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    installed.paths.restore.mkdir()
+    write_json(installed.paths.restoring, {"backup": "x"})
+    monkeypatch.setattr("sys.argv", ["runner", "remove", str(installed.paths.home), "--by", "me"])
+    assert program.main() == Exit.FAILED
+    assert "the state of a restore cannot be read" in capsys.readouterr().err
     assert programs.calls == []
+
+
+def test_restores_that_were_set_aside_are_named(installed: App) -> None:
+    """Also those of an earlier gpuhost."""
+    names = ("restore.damaged", "restore.damaged.2", "restore.unread")
+    for name in names:
+        (installed.paths.home / name).mkdir()
+    said = remove(installed.paths, "ada@desk")
+    for name in names:
+        (line,) = (line for line in said if line.endswith(f"/{name}"))
+        assert "maybe the only copy" in line
+        assert (installed.paths.home / name).is_dir()
 
 
 def test_releases_with_unreadable_plans_are_removed(installed: App, programs: Programs) -> None:

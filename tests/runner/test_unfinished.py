@@ -5,19 +5,33 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from gpuhost.runner import __main__ as entry
-from gpuhost.runner.contract import VERIFIED, AppPaths, Operation
+from gpuhost.rollout.outcome import report
+from gpuhost.runner.contract import (
+    RELEASE,
+    REMOVE,
+    RESTORE,
+    ROLLBACK,
+    VERIFIED,
+    AppPaths,
+    Operation,
+    Result,
+)
 from gpuhost.runner.data import exchange
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.stages import restore as restoring
+from gpuhost.runner.stages.carry_out import Exit
 from gpuhost.runner.stages.restore_state import read_state
+from gpuhost.runner.stages.unfinished import next_step
 from gpuhost.runner.state import operations, results, transitions
+from gpuhost.runner.state.lock import lock
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.transitions import REFUSE, TABLE, markdown
+from gpuhost.runner.state.transitions import TABLE, VERBS, Do, Rule, rule_of
 from tests.runner.host_fixtures import NEW, app, programs
 from tests.runner.restore_fixtures import (
     NOW,
@@ -29,18 +43,22 @@ from tests.runner.restore_fixtures import (
 from tests.runner.unfinished_host import (
     BAD,
     DOCS,
+    HALF,
     LEFT,
     NEWEST,
     Host,
+    boot,
     broken,
     host,
     interrupted,
     move_aside,
     no_disk,
     release_it,
+    removal,
     remove_again,
     restore_again,
     restore_one,
+    roll_back,
     whole,
 )
 
@@ -50,12 +68,13 @@ FOLLOWED: dict[str, tuple[Callable[[Host], None], ...]] = {
     transitions.RESTORE_AGAIN: (restore_again,),
     transitions.MOVE_ASIDE: (restore_one, move_aside),
     transitions.REMOVE_AGAIN: (release_it, remove_again),
+    transitions.FIRST_END_IT: (release_it, roll_back, restore_one, boot),
 }
 REFUSALS = [
     (left, verb, follow)
     for left, rules in TABLE.items()
     for verb, rule in rules.items()
-    if rule.do == REFUSE and rule.next != transitions.WAIT
+    if rule.next
     for follow in FOLLOWED[rule.next]
 ]
 
@@ -72,24 +91,24 @@ def test_a_refusal_changes_nothing_and_its_advice_loses_nothing(
     before, words = state(host.app), host.words
     assert "later" in words
     capsys.readouterr()
-    assert host.verb(verb) == entry.FAILED
+    rule, home = TABLE[left][verb], host.app.paths.home
+    assert host.verb(verb) == (Exit.LOCKED if rule.do is Do.WAIT else Exit.FAILED)
     assert (state(host.app), host.released) == (before, [])
     printed = capsys.readouterr().err
-    rule, home = TABLE[left][verb], host.app.paths.home
-    advice = rule.next.format(id=host.backup, home=home)
+    advice = next_step(host.app.paths, rule, host.backup)
     stored = [path.read_text() for path in home.glob("*/*/result.json")]
     assert any(advice in text for text in (printed, *stored))
     follow(host)
     assert host.words >= words
     host.released.clear()
     if follow is not remove_again:
-        assert host.verb(verb) == entry.GOOD
+        assert host.verb(verb) == Exit.GOOD
     assert host.words >= words
 
 
 def test_a_release_over_a_half_undone_restore_is_refused(host: Host) -> None:
     broken(host)
-    assert host.verb(transitions.RELEASE) == entry.FAILED
+    assert host.verb(RELEASE) == Exit.FAILED
     refused = results.read(host.app.paths.release(NEWEST).result)
     assert refused and (refused.state, refused.revision) == ("failed", "r")
     assert "the undo of a restore failed" in refused.said
@@ -105,13 +124,13 @@ def test_a_release_over_a_half_undone_restore_is_refused(host: Host) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    [transitions.RELEASE, transitions.ROLLBACK, transitions.BACKUP, transitions.REMOVE,
+    [RELEASE, ROLLBACK, transitions.BACKUP, REMOVE,
      transitions.RESTORE_OTHER],
 )  # fmt: skip
 def test_after_a_restore_whose_data_is_whole_every_verb_goes_on(host: Host, verb: str) -> None:
     whole(host)
     words = host.words
-    assert host.verb(verb) == entry.GOOD
+    assert host.verb(verb) == Exit.GOOD
     assert not host.app.paths.restore.exists()
     assert host.words >= words
     if verb != transitions.RESTORE_OTHER:
@@ -126,10 +145,10 @@ def test_if_only_the_app_failed_the_same_restore_verifies_it_with_the_previous_d
     assert (app_data(host.app), host.words >= {"then", "later"}) == ("later", True)
 
 
-@pytest.mark.parametrize("verb", [transitions.RELEASE, transitions.ROLLBACK, transitions.REMOVE])
+@pytest.mark.parametrize("verb", [RELEASE, ROLLBACK, REMOVE])
 def test_an_interrupted_restore_is_finished_first(host: Host, verb: str) -> None:
     interrupted(host)
-    assert host.verb(verb) == entry.GOOD
+    assert host.verb(verb) == Exit.GOOD
     result = results.read(restoring.paths(host.app.paths, host.backup).result)
     assert result and result.state == VERIFIED
     assert app_data(host.app) == "later"
@@ -140,29 +159,71 @@ def test_a_release_is_refused_if_the_interrupted_restore_cannot_be_undone(host: 
     host.activated.wrong = [BAD]
     with host.monkeypatch.context() as patched:
         patched.setattr(exchange.Exchange, "undo", no_disk)
-        assert host.verb(transitions.RELEASE) == entry.FAILED
+        assert host.verb(RELEASE) == Exit.FAILED
     assert host.released == []
     refused = results.read(host.app.paths.release(NEWEST).result)
     assert refused and f"restore {host.backup} again" in refused.fix
+    # The restore has changed something before the refusal.
+    told = " ".join((refused.said, *(line.text for line in report(refused, host="h", home="/"))))
+    assert "refused: the undo of a restore failed" in told
+    assert "nothing was changed" not in told
+    assert "the release changed nothing" in told
+
+
+def test_a_refused_restore_has_a_result(host: Host) -> None:
+    removal(host)
+    assert host.verb(RESTORE) == Exit.FAILED
+    refused = results.read(restoring.paths(host.app.paths, host.backup).result)
+    assert refused and (refused.state, refused.said) == (
+        "failed",
+        "refused: a removal was interrupted",
+    )
+    assert "remove it again" in refused.fix
+
+
+def test_a_removal_in_progress_is_not_called_interrupted(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    removal(host)
+    with lock(host.app.paths):
+        assert host.verb(transitions.ABORT) == Exit.FAILED
+    said = capsys.readouterr().err
+    assert "a removal is in progress, and cannot be aborted" in said
+    assert not host.app.paths.abort.exists()
+
+
+def test_a_removal_is_aborted_with_the_restore_that_it_first_finishes(host: Host) -> None:
+    interrupted(host)
+    words = host.words
+
+    def activate(release: Release) -> None:
+        assert host.run("abort", "--by", "bob") == Exit.GOOD
+        abort.check()
+
+    host.monkeypatch.setattr("gpuhost.runner.stages.activation.activate", activate)
+    assert host.verb(REMOVE) == Exit.FAILED
+    assert host.app.paths.release(NEWEST).home.is_dir()
+    assert not host.app.paths.attempt.exists()
+    assert host.words >= words
 
 
 def test_a_restore_of_another_backup_that_does_not_exist_ends_nothing(host: Host) -> None:
     whole(host)
-    assert host.run("restore", "20200101-000000-schedule", "--by", "ada") == entry.FAILED
+    assert host.run("restore", "20200101-000000-schedule", "--by", "ada") == Exit.FAILED
     left = read_state(host.app.paths)
     assert left and left.backup == host.backup
 
 
 def test_an_interrupted_release_gives_way_to_a_removal(host: Host) -> None:
     operations.begin(host.app.paths, Operation("release", NEWEST, "ada", 7.0))
-    assert host.verb(transitions.REMOVE) == entry.GOOD
+    assert host.verb(REMOVE) == Exit.GOOD
     assert host.released == []
     assert not host.app.paths.attempt.exists()
 
 
 def test_an_unfinished_copy_survives_a_removal(host: Host) -> None:
     write_json(host.app.paths.copying, {"models": NEW})
-    assert host.verb(transitions.REMOVE) == entry.GOOD
+    assert host.verb(REMOVE) == Exit.GOOD
     assert host.app.paths.copying.exists()
 
 
@@ -177,10 +238,10 @@ def test_an_undo_that_fails_half_way_continues_where_it_ended(host: Host) -> Non
     host.activated.wrong = [BAD]
     with host.monkeypatch.context() as patched:
         patched.setattr(exchange.Exchange, "undo", undo)
-        assert host.run("restore", host.backup, "--by", "ada") == entry.UNRESTORED
+        assert host.run("restore", host.backup, "--by", "ada") == Exit.UNRESTORED
     assert state(host.app) == ("now", *THEN[1:])
     host.app.data("settings.json", "later")
-    assert host.verb(transitions.RELEASE) == entry.FAILED
+    assert host.verb(RELEASE) == Exit.FAILED
     restore_again(host)
     assert (state(host.app), "later" in host.words) == (NOW, True)
 
@@ -213,10 +274,10 @@ def test_an_undo_that_fails_at_any_rename_loses_nothing(host: Host, at: int) -> 
     with host.monkeypatch.context() as patched:
         patched.setattr(exchange.Exchange, "undo", undo_once)
         status = host.run("restore", host.backup, "--by", "ada")
-    assert (status == entry.FAILED) == (at > RENAMES)
+    assert (status == Exit.FAILED) == (at > RENAMES)
     # The app is started by hand on what is in place, and overwrites that only.
     host.write("later")
-    if status == entry.UNRESTORED:
+    if status == Exit.UNRESTORED:
         restore_again(host)
     databases = [path for path in host.app.paths.home.rglob("app.db*") if path.is_file()]
     assert any(b"later" in path.read_bytes() for path in databases)
@@ -232,7 +293,7 @@ def test_two_restores_with_the_same_time_do_not_mix_what_they_set_aside(host: Ho
     restore_one(host)
     host.write("later")
     host.activated.wrong = [BAD]
-    assert host.verb(transitions.RESTORE) == entry.FAILED
+    assert host.verb(RESTORE) == Exit.FAILED
     assert state(host.app) == ("later", ["then.mp3"], "later")
     assert host.words >= {"now", "then", "later"}
 
@@ -244,16 +305,100 @@ def test_restored_data_that_the_app_wrote_to_is_kept_by_the_undo(host: Host) -> 
             raise BAD
 
     host.monkeypatch.setattr("gpuhost.runner.stages.activation.activate", activate)
-    assert host.run("restore", host.backup, "--by", "ada") == entry.FAILED
+    assert host.run("restore", host.backup, "--by", "ada") == Exit.FAILED
     assert (state(host.app), "acknowledged" in host.words) == (NOW, True)
 
 
 def test_every_state_has_a_rule_for_every_verb_and_every_refusal_a_next_step() -> None:
-    for rules in TABLE.values():
-        assert set(rules) == set(transitions.VERBS)
-        assert all(bool(rule.next) == (rule.do == REFUSE) for rule in rules.values())
-    assert set(LEFT) == {left for left, _, _ in REFUSALS}
+    assert set(LEFT) == set(TABLE)
+    for left, rules in TABLE.items():
+        assert all(rule_of(left, verb) for verb in VERBS)
+        told = [rule for rule in rules.values() if rule.do in (Do.REFUSE, Do.WAIT)]
+        assert [rule for rule in rules.values() if rule.next] == told
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a verb has done. + results: of all operations, with their advice"""
+
+    status: int
+    printed: str
+    released: tuple[str, ...]
+    operation: Operation | None
+    is_aborting: bool
+    results: tuple[Result | None, ...]
+    data: tuple[object, ...]
+
+
+def seen(host: Host, capsys: pytest.CaptureFixture[str], verb: str) -> Seen:
+    capsys.readouterr()
+    status, paths = host.verb(verb), host.app.paths
+    return Seen(
+        status,
+        capsys.readouterr().err,
+        tuple(host.released),
+        operations.begun(paths),
+        paths.abort.exists(),
+        tuple(results.read(path) for path in sorted(paths.home.glob("*/*/result.json"))),
+        state(host.app) if verb != REMOVE else (),
+    )
+
+
+PLANTED = "as planted by the test"
+
+
+@pytest.mark.parametrize(
+    ("left", "verb"), [(left, verb) for left, rules in TABLE.items() for verb in rules]
+)
+def test_each_answer_decides_what_the_code_does(
+    host: Host, capsys: pytest.CaptureFixture[str], left: str, verb: str
+) -> None:
+    """A refusal in place of the answer, and the other way round."""
+    is_refusal = TABLE[left][verb].do is Do.REFUSE
+    changed = Rule(Do.GO_ON) if is_refusal else Rule(Do.REFUSE, PLANTED)
+    LEFT[left](host)
+    host.monkeypatch.setitem(TABLE[left], verb, changed)
+    before = state(host.app)
+    now = seen(host, capsys, verb)
+    told = " ".join((now.printed, *(result.fix for result in now.results if result)))
+    if is_refusal:
+        assert "refused: " not in " ".join((told, *(r.said for r in now.results if r)))
+    else:
+        assert PLANTED in told
+        assert now.status in (Exit.FAILED, Exit.UNRESTORED)
+        assert (now.released, now.is_aborting, state(host.app)) == ((), False, before)
+
+
+@pytest.mark.parametrize(
+    ("left", "verb", "do"),
+    [
+        (transitions.RELEASE_INTERRUPTED, RELEASE, Do.GO_ON),
+        (transitions.RELEASE_INTERRUPTED, REMOVE, Do.FINISH),
+        (transitions.RELEASE_INTERRUPTED, RELEASE, Do.WAIT),
+        (transitions.RELEASE_INTERRUPTED, transitions.BACKUP, Do.FINISH),
+        (transitions.RELEASE_INTERRUPTED, transitions.ABORT, Do.GO_ON),
+        (transitions.RESTORE_INTERRUPTED, transitions.ABORT, Do.GO_ON),
+        (transitions.RESTORE_DAMAGED, RELEASE, Do.SET_ASIDE),
+        (transitions.RESTORE_ENDED, RELEASE, Do.GO_ON),
+    ],
+)
+def test_another_answer_is_followed_too(
+    host: Host, capsys: pytest.CaptureFixture[str], left: str, verb: str, do: Do
+) -> None:
+    LEFT[left](host)
+    host.monkeypatch.setitem(TABLE[left], verb, Rule(do, PLANTED if do is Do.WAIT else ""))
+    now, paths = seen(host, capsys, verb), host.app.paths
+    assert {
+        Do.GO_ON: not now.is_aborting and HALF not in now.released,
+        Do.FINISH: now.released[:1] == (HALF,),
+        Do.WAIT: now.status == Exit.LOCKED and now.released == (),
+        Do.SET_ASIDE: (paths.home / "restore.damaged").is_dir() and now.released == (NEWEST,),
+    }[do]
+    assert left != transitions.RESTORE_ENDED or paths.restore.exists()
 
 
 def test_the_table_in_the_docs_is_the_one_in_the_code() -> None:
-    assert markdown() in (DOCS / "architecture.md").read_text(encoding="utf-8")
+    rows = [("left unfinished", *VERBS), ("---",) * (len(VERBS) + 1)]
+    rows += [(left, *(rule_of(left, verb).do.value for verb in VERBS)) for left in TABLE]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    assert table in (DOCS / "architecture.md").read_text(encoding="utf-8")

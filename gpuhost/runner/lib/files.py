@@ -97,19 +97,23 @@ def _halve(path: Path, mode: int) -> None:
     write(path, newer.decode("utf-8", "replace"), mode=mode)
 
 
-def set_aside(path: Path, name: str = "") -> Path:
+def set_aside(path: Path) -> Path:
     """Rename what is damaged, or of unknown use, so that it is neither used nor lost.
-
-    + name: of its new place, in the same directory
 
     Returns the new path.
     """
-    target, number = path.with_name(name or f"{path.name}.damaged"), 1
-    while os.path.lexists(target):
-        number += 1
-        target = target.with_name(f"{name or f'{path.name}.damaged'}.{number}")
+    target = damaged_path(path)
     path.rename(target)
     sync_directory(path.parent)
+    return target
+
+
+def damaged_path(path: Path) -> Path:
+    """Where `set_aside` would move it: no file has this name yet."""
+    target, number = path.with_name(f"{path.name}.damaged"), 1
+    while os.path.lexists(target):
+        number += 1
+        target = path.with_name(f"{path.name}.damaged.{number}")
     return target
 
 

@@ -19,9 +19,8 @@ from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.site import certificates, nginx
 from gpuhost.runner.stages import prune
-from gpuhost.runner.stages.restore_leftovers import UNREAD, keep_unread
-from gpuhost.runner.stages.unfinished import settle_restore
-from gpuhost.runner.state import operations, transitions
+from gpuhost.runner.stages.restore_leftovers import ASIDE, set_restore_aside
+from gpuhost.runner.state import operations
 from gpuhost.runner.state.release import Release
 
 QUICK = 60
@@ -55,8 +54,7 @@ def remove(app: AppPaths, by: str) -> list[str]:
     """
     if not app.releases.is_dir():
         return []
-    settle_restore(app, transitions.REMOVE)
-    keep_unread(app)
+    set_restore_aside(app)
     log, began = Log(app.home / "remove.log"), time.time()
     plans = list(_plans(app))
     projects = sorted({plan.project for plan in plans} or {app.home.name})
@@ -138,10 +136,11 @@ def _removed_line(projects: list[str], untagged: list[str]) -> str:
 
 
 def _kept_lines(app: AppPaths, volumes: list[str]) -> Iterator[str]:
+    damaged = "data of a restore that could not be read, maybe the only copy"
     words = {
         app.shared: "its data in shared/",
         app.backups: "its backups",
-        app.home / UNREAD: "data of a restore that could not be read, maybe the only copy",
+        **{path: damaged for pattern in ASIDE for path in sorted(app.home.glob(pattern))},
         app.generated: "secrets generated on this host, which its data may need",
     }
     for path, what in words.items():

@@ -1,7 +1,7 @@
 """What a restore leaves: data that is not in place any more, or not yet. It is set aside.
 
 Nothing that the app may have written is deleted here: a person deletes backups/before-restore-TIME,
-backups/undone-restore-TIME and restore.unread.
+backups/undone-restore-TIME and restore.damaged.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from gpuhost.runner.lib.files import clear, set_aside
 from gpuhost.runner.stages.restore_state import State
 from gpuhost.runner.state.release import Release
 
-UNREAD = "restore.unread"
+# What set_restore_aside makes, and a gpuhost before it.
+ASIDE = ("restore.damaged*", "restore.unread*")
 
 
-def settle(app: AppPaths, state: State) -> None:
+def end_restore(app: AppPaths, state: State) -> None:
     """End a restore whose data is whole."""
     # Before the exchange, the staged data is a copy of the backup; after an undo, the app may have
     # written to it.
@@ -33,10 +34,10 @@ def settle(app: AppPaths, state: State) -> None:
         (app.backups / state.aside).rmdir()
 
 
-def keep_unread(app: AppPaths) -> None:
-    """Move restore/ away, if its state cannot be read: it may hold the only copy of something."""
+def set_restore_aside(app: AppPaths) -> None:
+    """Rename restore/, if its state cannot be read: it may hold the only copy of something."""
     if app.restore.exists():
-        set_aside(app.restore, UNREAD)
+        set_aside(app.restore)
 
 
 def save_databases(

@@ -147,7 +147,7 @@ STAGES = (
 STAGES_WITHOUT_MIGRATION = tuple(stage for stage in STAGES if stage.name != "migrate")
 
 
-def keep(work: Restore) -> None:
+def keep_previous(work: Restore) -> None:
     """After a good restore: dump each previous database to a file, then drop it."""
     with best_effort(work.log, "the previous database stays beside the new one"):
         save_databases(work.release, work.backup, work.aside, ("aside",))

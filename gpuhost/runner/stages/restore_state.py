@@ -15,15 +15,15 @@ from gpuhost.runner.state.journal import BEGIN, END, UNDO, Entry, Journal
 STAGING, EXCHANGING, UNDOING = "staging", "exchanging", "undoing"
 # The previous data is back; the app has not been verified with it yet.
 DATA_BACK = "data-back"
-DONE, UNDONE = "done", "undone"
+DONE, UNDO_DONE = "done", "undone"
 # In the other steps only a part of the data may be exchanged.
-WHOLE = (STAGING, DATA_BACK, DONE, UNDONE)
+WHOLE = (STAGING, DATA_BACK, DONE, UNDO_DONE)
 # A note of the engine that is stored, and the step that it is stored as.
 STEPS = {
     (END, "stage"): EXCHANGING,
     (UNDO, RESTORE): UNDOING,
     (END, "exchange back"): DATA_BACK,
-    (END, "undo"): UNDONE,
+    (END, "undo"): UNDO_DONE,
     (END, "verify"): DONE,
 }
 # What has happened before a step.
@@ -34,7 +34,7 @@ PAST = {
     STAGING: (),
     UNDOING: _UNDOING,
     DATA_BACK: _BACK,
-    UNDONE: (*_BACK, (END, "undo")),
+    UNDO_DONE: (*_BACK, (END, "undo")),
 }
 
 

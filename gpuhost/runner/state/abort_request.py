@@ -14,7 +14,7 @@ def request(app: AppPaths, by: str) -> Operation | None:
 
     Returns the operation; None: none is in progress or interrupted.
     """
-    operation = operations.unfinished(app)
+    operation = operations.begun(app)
     if operation:
         write_json(app.abort, {"of": asdict(operation), "by": by})
     return operation
@@ -23,7 +23,7 @@ def request(app: AppPaths, by: str) -> Operation | None:
 def requested_by(app: AppPaths) -> str:
     """Who has asked for the end of the operation in progress; "": nobody."""
     value = read_json(app.abort)
-    operation = operations.unfinished(app)
+    operation = operations.begun(app)
     if not value or operation is None or value.get("of") != asdict(operation):
         return ""
     return str(value.get("by") or "somebody")
