@@ -60,6 +60,7 @@ class Host:
 
     + backup: the name of the backup
     + released: the releases and rollbacks that ran
+    + acknowledged: what the app wrote last
     """
 
     app: App
@@ -67,6 +68,7 @@ class Host:
     monkeypatch: pytest.MonkeyPatch
     backup: str
     released: list[str]
+    acknowledged: str = "now"
 
     def run(self, verb: str, *words: str) -> int:
         arguments = ["runner.pyz", verb, str(self.app.paths.home), *words]
@@ -112,6 +114,7 @@ class Host:
 
     def write(self, word: str) -> None:
         """What the app acknowledges."""
+        self.acknowledged = word
         database(self.app, word, wal=True)
         self.app.data("settings.json", word)
 

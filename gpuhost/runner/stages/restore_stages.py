@@ -134,7 +134,10 @@ def _keep_undone(work: Restore) -> None:
     place = work.app.backups / work.state.undone
     with best_effort(work.log, "the restored database stays beside the previous one"):
         save_databases(work.release, work.backup, place, ("beside",))
-    work.log.write(f"the restored data is in {place}; delete it when you do not need it")
+    work.log.write(
+        f"the restored data, with what the app wrote to it, is in {place}; delete it when you do "
+        "not need it"
+    )
 
 
 STAGES = (
