@@ -60,10 +60,10 @@ def request_abort(arguments: argparse.Namespace) -> Exit:
             fix="wait until it has ended, then release the app again: its data is kept",
         )
     left = interrupted(operation) if operation else left_by_restore(app)
-    if left and left.require(app, ABORT).do is Do.UNDO:
-        operation = abort_request.request(app, arguments.by)
-        if operation:
-            print(json.dumps(asdict(operation), ensure_ascii=False))
+    is_undone = left is not None and left.require(app, ABORT).do is Do.UNDO
+    if operation and is_undone:
+        abort_request.request(app, operation, arguments.by)
+        print(json.dumps(asdict(operation), ensure_ascii=False))
     return Exit.GOOD
 
 
@@ -94,6 +94,9 @@ def run_remove(arguments: argparse.Namespace) -> Exit:
     if not app.releases.is_dir():
         return Exit.GOOD
     with _lock(app):
+        if not app.releases.is_dir():
+            # Another removal had the lock.
+            return Exit.GOOD
         if by := carry_out.end_unfinished(app, REMOVE):
             raise Failure(f"not removed: {by} has aborted what came first", fix="remove it again")
         # In place of an interrupted release, whose containers are removed too.

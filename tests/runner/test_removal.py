@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from gpuhost.runner import __main__ as program
+from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import schedule
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
@@ -119,6 +122,21 @@ def test_removing_an_unknown_app_creates_no_directory(
     assert program.main() == Exit.GOOD
     assert not home.exists()
     assert capsys.readouterr().out == ""
+
+
+def test_a_removal_that_waited_for_another_one_leaves_nothing_behind(
+    installed: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def after_another(app: AppPaths, **_: object) -> Iterator[None]:
+        remove(app, "bob")
+        yield
+
+    monkeypatch.setattr(program, "lock", after_another)
+    monkeypatch.setattr("sys.argv", ["runner", "remove", str(installed.paths.home), "--by", "me"])
+    assert program.main() == Exit.GOOD
+    assert not installed.paths.attempt.exists()
+    assert not installed.paths.releases.exists()
 
 
 def test_if_compose_down_fails_nothing_is_deleted(installed: App, programs: Programs) -> None:

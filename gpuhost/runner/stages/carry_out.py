@@ -89,7 +89,7 @@ def begin_operation(app: AppPaths, kind: str, id: str, by: str, aborted_by: str 
         operation = Operation(kind, id, by, time.time())
         begin(app, operation)
     if aborted_by:
-        abort_request.request(app, aborted_by)
+        abort_request.request(app, operation, aborted_by)
     return operation
 
 
