@@ -13,7 +13,7 @@ from tests.runner import advice_followed
 from tests.runner.advice_texts import advice
 from tests.runner.host_fixtures import app, programs
 from tests.runner.restore_fixtures import activated
-from tests.runner.test_unfinished import FOLLOWED
+from tests.runner.test_transitions import FOLLOWED
 from tests.runner.unfinished_host import DOCS, Host, host
 
 __all__ = ["activated", "app", "host", "programs"]
@@ -21,7 +21,6 @@ __all__ = ["activated", "app", "host", "programs"]
 LISTED = yaml.safe_load(Path(__file__).with_name("advice.yaml").read_text(encoding="utf-8"))
 NOT_EXECUTED = [one for texts in LISTED["not executed"].values() for one in texts]
 DELETES = re.compile(r"\brm -|prune -a|--volumes|down -v|rmi\b|mkfs|\bdd\b|> ")
-# Of the app as a whole, without what the advice is about.
 AS_ROOT = ("change_only_wrong_owners",)
 
 

@@ -250,6 +250,3 @@ def release_it(host: Host) -> None:
 def remove_again(host: Host) -> None:
     assert host.verb(REMOVE) == Exit.GOOD
     host.app.release(NEWEST, is_current=True)
-
-
-# Every advice of a refusal, and what a person does who follows it.
