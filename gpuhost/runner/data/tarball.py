@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import stat
 import tarfile
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.runner.data import tarball_member
+from gpuhost.runner.data.stored import RESERVE
 from gpuhost.runner.data.tarball_read import Archive, failing_as_one, open_archive, open_files
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
@@ -38,6 +40,15 @@ def unpack(source: Path, into: Path) -> None:
         archive.read_to_end()
 
 
+def require_room_in(directory: DirectoryHandle) -> None:
+    """While data is restored into it: the app goes on writing meanwhile. Raises Failure."""
+    if shutil.disk_usage(directory.number).free < RESERVE // 2:
+        raise Failure(
+            f"the disk of {directory.path} is nearly full: the restore was ended",
+            fix="free disk space first: the present data is kept until the app is verified",
+        )
+
+
 @dataclass
 class _Level:
     handle: DirectoryHandle
@@ -55,6 +66,7 @@ class _Unpacker:
 
     def add(self, info: tarfile.TarInfo, archive: Archive) -> None:
         """Raises Failure or OSError."""
+        require_room_in(self._top)
         path = tarball_member.path_of(info)
         parent, name = self._enter(path)
         if info.isdir():
@@ -70,6 +82,7 @@ class _Unpacker:
         elif info.isreg():
             with parent.create(name) as file:
                 for offset, piece in archive.content(info):
+                    require_room_in(self._top)
                     file.seek(offset)
                     file.write(piece)
                 file.truncate(tarball_member.size_of(info))

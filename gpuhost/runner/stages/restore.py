@@ -24,10 +24,17 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
-from gpuhost.runner.stages.engine import as_failure, run_or_restore
+from gpuhost.runner.stages.engine import as_failure, best_effort, run_or_restore
 from gpuhost.runner.stages.restore_leftovers import keep_unread, settle
 from gpuhost.runner.stages.restore_stages import Restore, keep, restore_result
-from gpuhost.runner.stages.restore_state import STAGING, State, new_state, read_state
+from gpuhost.runner.stages.restore_state import (
+    DONE,
+    STAGING,
+    UNDONE,
+    State,
+    new_state,
+    read_state,
+)
 from gpuhost.runner.stages.unfinished import settle_restore
 from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.release import Release
@@ -58,19 +65,21 @@ def restore(app: AppPaths, name: str, by: str) -> Result:
             write_json(home.result, asdict(result))
     state = read_state(app)
     if state and state.backup == name and result.state != RESTORE_FAILED:
-        settle(app, state)
+        # If this fails, the next verb tries it again, and is refused until then.
+        with best_effort(Log(home.log), "what the restore left is not tidied up"):
+            settle(app, state)
     return result
 
 
 def _run(app: AppPaths, operation: Operation) -> Result:
-    name, state = operation.id, read_state(app)
-    is_begun = state is not None and state.backup == name and state.step != STAGING
+    name, state = operation.id, _continued(app, operation.id)
     try:
         work = _open(app, operation, state)
     except (Failure, BadPlan) as error:
         failure = as_failure(error)
         Log(paths(app, name).log).write(f"FAILED: {failure.said}")
         details = {"said": failure.said, "output": failure.output, "fix": failure.fix}
+        is_begun = state is not None and state.step != STAGING
         return restore_result(operation, app, RESTORE_FAILED if is_begun else FAILED, **details)
     result = run_or_restore(work)
     if result.verified:
@@ -78,19 +87,27 @@ def _run(app: AppPaths, operation: Operation) -> Result:
     return result
 
 
+def _continued(app: AppPaths, name: str) -> State | None:
+    """The state of this restore, unless it has ended: then it begins anew."""
+    state = read_state(app)
+    if state is None or state.backup != name:
+        return None
+    has_ended = state.step in (DONE, UNDONE) and results.read(paths(app, name).result)
+    return None if has_ended else state
+
+
 def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
     """Raises Failure or BadPlan."""
     name = operation.id
-    if state is None or state.backup != name:
-        stored.find(app, name)
-        settle_restore(app, RESTORE, name)
-        state = None
-    is_begun = state is not None and state.step != STAGING
-    if state and state.manifest and is_begun:
+    if state and state.manifest and state.step != STAGING:
         # It is finished or undone even if the backup has been deleted.
         backup = Stored(app.backups / name, state.manifest)
     else:
         backup = stored.find(app, name)
+    if state is None:
+        settle_restore(app, RESTORE, name)
+        if ended := read_state(app):
+            settle(app, ended)
     home = paths(app, name)
     home.home.mkdir(mode=0o700, exist_ok=True)
     if state is None:
@@ -103,6 +120,4 @@ def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
             f"{app.home.name} has no verified release to restore data for",
             fix="release it first, then restore",
         )
-    return Restore(
-        operation, release, backup, state if state and is_begun else new_state(app, backup)
-    )
+    return Restore(operation, release, backup, state or new_state(app, backup))

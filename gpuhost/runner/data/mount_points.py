@@ -1,0 +1,71 @@
+"""A path of a backup that is a mount point, or has one in it: renaming cannot exchange it."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from shlex import join, quote
+
+from gpuhost.runner.data.stored import Item
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
+from gpuhost.runner.lib.failure import Failure
+
+MOUNTS = Path("/proc/self/mountinfo")
+# As the kernel writes blanks, tabs, line ends and backslashes.
+ESCAPED = re.compile(r"\\([0-7]{3})")
+
+
+def require_renamable(
+    parent: DirectoryHandle, name: str, item: Item, home: Path, databases: Mapping[Path, Item]
+) -> None:
+    """Raises Failure, with the way to restore it by hand.
+
+    + parent, name: where the item is restored
+    + home: of the backup
+    + databases: those in the item's directory, by their paths in it
+    """
+    state = parent.look(name)
+    if state is None:
+        return
+    target = parent.path / name
+    if not parent.is_mount_point(name):
+        _require_none_inside(target)
+        return
+    if item.kind == "sqlite":
+        how = f"move {target}-* to another directory, copy {target} there, then run {{}}"
+        commands = [join(["cp", str(home / item.file), str(target)])]
+    elif stat.S_ISDIR(state.st_mode):
+        how = f"move what is in {target} to another directory, then run {{}}"
+        commands = [
+            "tar --strip-components=1 --xattrs --xattrs-include='*' "
+            + join(["-C", str(target), "-xpzf", str(home / item.file)])
+        ]
+    else:
+        how = f"copy {target} to another directory, then run {{}}"
+        commands = [f"{join(['tar', '-xzOf', str(home / item.file)])} >{quote(str(target))}"]
+    commands += [
+        join(
+            [
+                *("install", "-o", str(inner.uid), "-g", str(inner.gid), "-m", f"{inner.mode:o}"),
+                *(str(home / inner.file), str(target / path)),
+            ]
+        )
+        for path, inner in databases.items()
+    ]
+    raise Failure(
+        f"{target} is a mount point, which cannot be renamed",
+        fix=f"stop the app (docs/restore.md, By hand), {how.format(' && '.join(commands))}",
+    )
+
+
+def _require_none_inside(target: Path) -> None:
+    for line in MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        mounted = Path(ESCAPED.sub(lambda match: chr(int(match[1], 8)), line.split(" ")[4]))
+        if target in mounted.parents:
+            raise Failure(
+                f"{mounted} is a mount point: it would be moved away with {target}",
+                fix=f"run umount {quote(str(mounted))}, and restore again: what the backup has of "
+                f"it is then restored to the disk of {target}",
+            )
