@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpuhost.runner.contract import Operation
-from gpuhost.runner.data import backup, staging, stored
+from gpuhost.runner.data import backup, stored
 from gpuhost.runner.plan import Backup, Directory, Migrate
 from gpuhost.runner.stages.restore import paths, restore
 from gpuhost.runner.state import operations, results
@@ -169,8 +169,8 @@ def test_too_little_disk_space_fails_before_anything_is_staged(
     app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = a_backup(app)
-    usage = namedtuple("usage", "free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(staging.RESERVE))
+    usage = namedtuple("usage", "total free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 40, stored.RESERVE))
     ended = restore(app.paths, name, "ada")
     assert (ended.state, ended.said[:21], state(app)) == ("failed", "not enough disk space", NOW)
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gpuhost.runner.contract import Operation
-from gpuhost.runner.data import backup, staging, tarball
+from gpuhost.runner.data import backup, staging, stored, tarball
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup
 from gpuhost.runner.stages import carry_out
@@ -90,11 +90,11 @@ def test_on_another_disk_nothing_is_staged_where_a_container_can_write(
 
 def little_room(disk: Path, monkeypatch: pytest.MonkeyPatch, free: Callable[[], int]) -> None:
     """Of this disk only."""
-    usage, number = namedtuple("usage", "free"), disk.stat().st_dev
+    usage, number = namedtuple("usage", "total free"), disk.stat().st_dev
 
     def disk_usage(place: int | Path) -> Any:
         state = os.fstat(place) if isinstance(place, int) else Path(place).stat()
-        return usage(free() if state.st_dev == number else 1 << 50)
+        return usage(1 << 40, free() if state.st_dev == number else 1 << 40)
 
     monkeypatch.setattr(shutil, "disk_usage", disk_usage)
 
@@ -103,7 +103,7 @@ def test_the_space_of_each_disk_is_looked_at(
     app: App, activated: Activation, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = a_backup(app)
-    little_room(disk, monkeypatch, lambda: staging.RESERVE)
+    little_room(disk, monkeypatch, lambda: stored.RESERVE)
     ended = restore(app.paths, name, "ada")
     assert (ended.state, state(app), left_on(disk)) == ("failed", NOW, [])
     assert ended.said.startswith("not enough disk space")
@@ -115,7 +115,7 @@ def test_a_disk_that_becomes_full_while_data_is_unpacked(
     app: App, activated: Activation, disk: Path, monkeypatch: pytest.MonkeyPatch, looks: int
 ) -> None:
     name = a_backup(app)
-    rest = [1 << 50] * looks
+    rest = [1 << 40] * looks
     little_room(disk, monkeypatch, lambda: rest.pop() if rest else 0)
     ended = restore(app.paths, name, "ada")
     assert (ended.state, state(app), left_on(disk)) == ("failed", NOW, [])
@@ -123,8 +123,14 @@ def test_a_disk_that_becomes_full_while_data_is_unpacked(
     assert not app.paths.restore.exists()
 
 
-def cut(*_: object) -> None:
-    raise Cut
+def test_a_small_disk_needs_less_room(app: App, activated: Activation, mounted: Mount) -> None:
+    app.paths.shared.mkdir()
+    mounted("-t", "tmpfs", "-o", "size=1m", "none", app.paths.shared)
+    name = a_backup(app)
+    assert restore(app.paths, name, "ada").state == "verified"
+    free = shutil.disk_usage(app.paths.shared).free
+    app.data("large").write_bytes(b"x" * (free - (16 << 10)))
+    assert "not enough disk space" in restore(app.paths, name, "ada").said
 
 
 @pytest.mark.parametrize("number", [1, 2])

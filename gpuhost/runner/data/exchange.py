@@ -110,7 +110,7 @@ class Exchange:
     @contextmanager
     def _opened(self, app: AppPaths) -> Iterator[_Opened]:
         parent, staging = Path(self.target).parent, Path(self.staged).parent
-        with ExitStack() as stack:
+        with self._explained(), ExitStack() as stack:
             opened = _Opened(
                 stack.enter_context(open_recorded(app, parent)),
                 stack.enter_context(open_recorded(app, staging, make=True, mode=PRIVATE)),
@@ -119,6 +119,17 @@ class Exchange:
             yield opened
             for handle in (opened.parent, opened.staging, opened.aside):
                 handle.sync()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            name = f"{error.filename!r}: " if error.filename else ""
+            raise Failure(
+                f"{self.target} cannot be exchanged: {name}{error.strerror}",
+                fix="correct that, then restore again: nothing is deleted",
+            ) from error
 
     @property
     def _names(self) -> tuple[str, ...]:

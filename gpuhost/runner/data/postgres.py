@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from gpuhost.runner.data.room import Room
 from gpuhost.runner.data.stored import settle
 from gpuhost.runner.lib.commands import run, stream, try_run
 from gpuhost.runner.lib.failure import Failure
@@ -24,7 +25,7 @@ MAGIC = b"PGDMP"
 # A database can be renamed only from another one; this one always exists.
 OTHER_DATABASE = "template1"
 # Size, used and free in KiB, then the percentage used.
-DISK_FREE = re.compile(r" \d{1,15} +\d{1,15} +(\d{1,15}) +\d{1,3}% ")
+DISK_FREE = re.compile(r" (\d{1,15}) +\d{1,15} +(\d{1,15}) +\d{1,3}% ")
 FORMAT = '{{.ID}} {{.State}} {{.Label "com.docker.compose.oneoff"}}'
 
 
@@ -74,8 +75,8 @@ class Server:
         outcome = try_run(self.log, *words, "-c", query, seconds=QUICK, quiet=True)
         return int(outcome.out) if outcome.ok and outcome.out.strip().isdecimal() else 0
 
-    def free(self) -> int | None:
-        """Bytes free on the disk of its data: a volume of the engine, or a mount; None: unknown."""
+    def room(self) -> Room | None:
+        """On the disk of its data: a volume of the engine, or a mount. None: unknown."""
         words = self._words("psql", "-XwAtq", "-U", self.user, "-d", OTHER_DATABASE)
         asked = try_run(self.log, *words, "-c", "SHOW data_directory", seconds=QUICK, quiet=True)
         directory = asked.out.strip()
@@ -84,7 +85,7 @@ class Server:
         words = self._words("df", "-Pk", directory)
         outcome = try_run(self.log, *words, seconds=QUICK, quiet=True)
         match = DISK_FREE.search(outcome.out) if outcome.ok else None
-        return int(match[1]) * 1024 if match else None
+        return Room(int(match[1]) * 1024, int(match[2]) * 1024) if match else None
 
     def fill_beside(self, dump: Path, seconds: float) -> None:
         """Restore a dump into a new database beside the one in use.

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpuhost.runner.data import directories, postgres, stored, tarball
+from gpuhost.runner.data import directories, postgres, sqlite_copy, stored, tarball
 from gpuhost.runner.data.exchange import PRIVATE, Exchange, places
 from gpuhost.runner.data.mount_points import require_renamable
+from gpuhost.runner.data.room import Room, require_room_in
 from gpuhost.runner.data.safe_paths import locate, open_directory, open_parent, open_recorded
-from gpuhost.runner.data.stored import RESERVE, Item, Stored
-from gpuhost.runner.data.tarball import require_room_in
+from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.docker.compose import compose
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
@@ -72,6 +71,9 @@ def stage(release: Release, backup: Stored, parts: Iterable[Part]) -> None:
         source = backup.home / part.item.file
         if part.inside.parts:
             with _open_inside(release, part.exchange, part.inside) as directory:
+                # Of another moment than the copy, if the app has moved its directory meanwhile.
+                for path in sqlite_copy.files_of(part.inside):
+                    directory.remove(path.name)
                 _copy(source, part.item, directory, part.inside.name)
         else:
             _unpack(release, source, part)
@@ -192,27 +194,27 @@ def _open_inside(release: Release, tree: Exchange, relative: Path) -> Iterator[D
 def _require_space(release: Release, parts: Iterable[Part]) -> None:
     """On each disk; an archive of many small files needs more, which is seen while unpacking."""
     needs: dict[int, int] = {}
-    free: dict[int, tuple[int, Path]] = {}
+    found: dict[int, tuple[Path, Room]] = {}
     for part in parts:
         with open_recorded(release.app, part.home.parent, make=True, mode=PRIVATE) as above:
             disk = above.state().st_dev
             needs[disk] = needs.get(disk, 0) + part.item.unpacked
-            free[disk] = shutil.disk_usage(above.number).free, above.path
-    for disk, (bytes_free, path) in free.items():
-        _require_free(bytes_free, needs[disk], str(path))
+            found[disk] = above.path, Room.of(above)
+    for disk, (path, room) in found.items():
+        _require_free(room, needs[disk], str(path))
 
 
 def _require_room_of(server: postgres.Server, item: Item) -> None:
-    free = server.free()
-    if free is not None:
-        _require_free(free, item.unpacked, f"the data of {server.name}")
+    if room := server.room():
+        _require_free(room, item.unpacked, f"the data of {server.name}")
 
 
-def _require_free(free: int, need: int, where: str) -> None:
-    if free < need + RESERVE:
+def _require_free(room: Room, need: int, where: str) -> None:
+    if room.free < need + room.reserve:
         raise Failure(
             f"not enough disk space to restore: {format_size(need)} needed, "
-            f"{format_size(free)} free on the disk of {where}",
+            f"{format_size(room.free)} free on the disk of {where}, of which "
+            f"{format_size(room.reserve)} are left to the app",
             fix="free disk space first: the present data is kept until the app is verified",
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import stat
 import tarfile
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.runner.data import tarball_member
-from gpuhost.runner.data.stored import RESERVE
+from gpuhost.runner.data.room import require_room_in
 from gpuhost.runner.data.tarball_read import Archive, failing_as_one, open_archive, open_files
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
@@ -38,15 +37,6 @@ def unpack(source: Path, into: Path) -> None:
             finally:
                 unpacker.close()
         archive.read_to_end()
-
-
-def require_room_in(directory: DirectoryHandle) -> None:
-    """While data is restored into it: the app goes on writing meanwhile. Raises Failure."""
-    if shutil.disk_usage(directory.number).free < RESERVE // 2:
-        raise Failure(
-            f"the disk of {directory.path} is nearly full: the restore was ended",
-            fix="free disk space first: the present data is kept until the app is verified",
-        )
 
 
 @dataclass

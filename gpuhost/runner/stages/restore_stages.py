@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -152,28 +153,31 @@ def _exchange_back(work: Restore) -> None:
     """Undo each exchange that was begun, also if another one cannot be undone."""
     _stop_app(work)
     exchanges = list(enumerate(work.state.exchanges, start=1))
-    undos: list[Callable[[], None]] = [
+    undos: list[Callable[[], None]] = []
+    said: list[str] = []
+    if work.state.is_begun(len(exchanges) + 1):
+        with _collected(work, said):
+            undos += [server.swap_back for _, server in servers(work.release, work.backup)]
+    undos += [
         partial(exchange.undo, work.app)
         for number, exchange in reversed(exchanges)
         if work.state.is_begun(number)
     ]
-    if work.state.is_begun(len(exchanges) + 1):
-        undos.insert(0, partial(_swap_back, work))
-    said = []
     for undo in undos:
-        try:
+        with _collected(work, said):
             undo()
-        except Exception as error:
-            failure = as_failure(error)
-            said.append(failure.said)
-            work.log.write(f"not undone: {failure.said}" + (failure.fix and f"; {failure.fix}"))
     if said:
         raise Failure("; ".join(said))
 
 
-def _swap_back(work: Restore) -> None:
-    for _, server in servers(work.release, work.backup):
-        server.swap_back()
+@contextmanager
+def _collected(work: Restore, said: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        failure = as_failure(error)
+        said.append(failure.said)
+        work.log.write(f"not undone: {failure.said}" + (failure.fix and f"; {failure.fix}"))
 
 
 def _keep_undone(work: Restore) -> None:
