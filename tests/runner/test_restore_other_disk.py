@@ -88,6 +88,33 @@ def test_on_another_disk_nothing_is_staged_where_a_container_can_write(
     assert list(disk.rglob("public/.gpuhost*")) == []
 
 
+@pytest.mark.parametrize("is_good", [True, False])
+def test_backups_may_be_on_another_disk(
+    app: App, activated: Activation, mounted: Mount, is_good: bool
+) -> None:
+    app.paths.backups.mkdir()
+    mounted("-t", "tmpfs", "none", app.paths.backups)
+    name = a_backup(app)
+    activated.wrong = [] if is_good else [BAD]
+    ended = restore(app.paths, name, "ada")
+    expected = ("verified", THEN) if is_good else ("restored", NOW)
+    assert (ended.state, state(app)) == expected
+    kept = {path.parent for path in app.paths.shared.rglob(".gpuhost-*/*")}
+    assert set(on_other_disks(app.paths)) == kept
+    assert len(kept) == 3
+
+
+def test_a_disk_that_cannot_be_written_is_named(
+    app: App, activated: Activation, disk: Path
+) -> None:
+    name = a_backup(app)
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    ended = restore(app.paths, name, "ada")
+    assert (ended.state, ended.fix) == ("failed", "correct that, and restore again")
+    assert ended.said.startswith("the backup cannot be staged: ")
+    assert ended.said.endswith("Read-only file system")
+
+
 def little_room(disk: Path, monkeypatch: pytest.MonkeyPatch, free: Callable[[], int]) -> None:
     """Of this disk only."""
     usage, number = namedtuple("usage", "total free"), disk.stat().st_dev

@@ -17,9 +17,10 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import is_of_containers, open_recorded
 from gpuhost.runner.data.sqlite_copy import files_of
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, explained
 
 PRIVATE = 0o700
+FIX = "correct that, then restore again: nothing is deleted"
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class Exchange:
     @contextmanager
     def _opened(self, app: AppPaths) -> Iterator[_Opened]:
         parent, staging = Path(self.target).parent, Path(self.staged).parent
-        with self._explained(), ExitStack() as stack:
+        with explained(f"{self.target} cannot be exchanged", FIX), ExitStack() as stack:
             opened = _Opened(
                 stack.enter_context(open_recorded(app, parent)),
                 stack.enter_context(open_recorded(app, staging, make=True, mode=PRIVATE)),
@@ -119,17 +120,6 @@ class Exchange:
             yield opened
             for handle in (opened.parent, opened.staging, opened.aside):
                 handle.sync()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            name = f"{error.filename!r}: " if error.filename else ""
-            raise Failure(
-                f"{self.target} cannot be exchanged: {name}{error.strerror}",
-                fix="correct that, then restore again: nothing is deleted",
-            ) from error
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -157,15 +147,19 @@ def places(app: AppPaths, parent: DirectoryHandle, staging: Path, aside: Path) -
 
     Raises Failure or OSError.
     """
-    with open_recorded(app, staging.parent, make=True, mode=PRIVATE) as home:
-        if home.disk == parent.disk:
-            return Places(staging, aside)
+    if all(_disk(app, place.parent) == parent.disk for place in (staging, aside)):
+        return Places(staging, aside)
     # Other apps may use the same place.
     above, number = _private_place(app, parent), f"{app.home.name}-{staging.name}"
     with open_recorded(app, above) as handle:
         # An undo must not find there what another restore has set aside.
         kept = _free(handle, f".gpuhost-{aside.parent.name}-{number}")
     return Places(above / f".gpuhost-restore-{number}", above / kept)
+
+
+def _disk(app: AppPaths, path: Path) -> tuple[int, int]:
+    with open_recorded(app, path, make=True, mode=PRIVATE) as handle:
+        return handle.disk
 
 
 def _private_place(app: AppPaths, parent: DirectoryHandle) -> Path:

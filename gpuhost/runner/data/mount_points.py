@@ -33,31 +33,31 @@ def require_renamable(
     if not parent.is_mount_point(name):
         _require_none_inside(target)
         return
-    if item.kind == "sqlite":
-        how = f"move {target}-* to another directory, copy {target} there, then run {{}}"
-        commands = [join(["cp", str(home / item.file), str(target)])]
-    elif stat.S_ISDIR(state.st_mode):
-        how = f"move what is in {target} to another directory, then run {{}}"
-        commands = [
-            "tar --strip-components=1 --xattrs --xattrs-include='*' "
-            + join(["-C", str(target), "-xpzf", str(home / item.file)])
-        ]
-    else:
-        how = f"copy {target} to another directory, then run {{}}"
-        commands = [f"{join(['tar', '-xzOf', str(home / item.file)])} >{quote(str(target))}"]
-    commands += [
-        join(
-            [
-                *("install", "-o", str(inner.uid), "-g", str(inner.gid), "-m", f"{inner.mode:o}"),
-                *(str(home / inner.file), str(target / path)),
-            ]
-        )
-        for path, inner in databases.items()
-    ]
+    how, command = _by_hand(target, item.kind, str(home / item.file), stat.S_ISDIR(state.st_mode))
+    commands = (command, *(_put(home, one, target / path) for path, one in databases.items()))
     raise Failure(
         f"{target} is a mount point, which cannot be renamed",
-        fix=f"stop the app (docs/restore.md, By hand), {how.format(' && '.join(commands))}",
+        fix=f"stop the app (docs/restore.md, By hand), {how}, then run {' && '.join(commands)}",
     )
+
+
+def _by_hand(target: Path, kind: str, file: str, is_directory: bool) -> tuple[str, str]:
+    """What to do before, and the command."""
+    if kind == "sqlite":
+        how = f"move {target}-* to another directory, copy {target} there"
+        return how, join(["cp", file, str(target)])
+    if is_directory:
+        options = "--strip-components=1 --xattrs --xattrs-include='*'"
+        how = f"move what is in {target} to another directory"
+        return how, f"tar {options} {join(['-C', str(target), '-xpzf', file])}"
+    how = f"copy {target} to another directory"
+    return how, f"{join(['tar', '-xzOf', file])} >{quote(str(target))}"
+
+
+def _put(home: Path, item: Item, target: Path) -> str:
+    """The command that copies a database of a backup, with its owner and mode."""
+    owner = ("-o", str(item.uid), "-g", str(item.gid), "-m", f"{item.mode:o}")
+    return join(["install", *owner, str(home / item.file), str(target)])
 
 
 def _require_none_inside(target: Path) -> None:

@@ -119,10 +119,10 @@ def _try_rotate(handle: DirectoryHandle, name: str, keep: int) -> bool:
             handle.sync()
             # Not replaced: the app keeps it open. What it wrote since the copy is lost.
             log.truncate(0)
-        beyond = keep + 1
-        while handle.look(_numbered(name, beyond)):
+        for beyond in range(keep + 1, keep + MOST_FILES):
+            if not handle.look(_numbered(name, beyond)):
+                break
             handle.unlink(_numbered(name, beyond))
-            beyond += 1
     except OSError as error:
         with suppress(OSError):
             handle.discard(draft)

@@ -15,7 +15,7 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.postgres import Server
 from gpuhost.runner.data.staging import limit, servers
 from gpuhost.runner.data.stored import Stored
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import explained
 from gpuhost.runner.lib.files import clear, point, set_aside
 from gpuhost.runner.stages.restore_state import STAGING, State
 from gpuhost.runner.state.release import Release
@@ -25,7 +25,8 @@ UNREAD = "restore.unread"
 
 def settle(app: AppPaths, state: State) -> None:
     """End a restore whose data is whole. Raises Failure."""
-    try:
+    fix = "correct that, and try again; nothing is lost meanwhile"
+    with explained("what a restore left cannot be set aside", fix):
         for exchange in state.exchanges:
             if state.step == STAGING:
                 # A copy of the backup, or a part of it.
@@ -37,12 +38,6 @@ def settle(app: AppPaths, state: State) -> None:
             _refer_to(app, app.backups / state.undone, undone)
             _refer_to(app, app.backups / state.aside, Path(exchange.aside))
         clear(app.restore)
-    except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
-        raise Failure(
-            f"what a restore left cannot be set aside: {what}",
-            fix="correct that, and try again; nothing is lost meanwhile",
-        ) from error
     with suppress(OSError):
         # Unless something is in it.
         (app.backups / state.aside).rmdir()

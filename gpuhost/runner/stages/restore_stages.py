@@ -17,7 +17,7 @@ from gpuhost.runner.data.exchange import Exchange
 from gpuhost.runner.data.staging import plan, servers, stage
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.commands import run
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, explained
 from gpuhost.runner.lib.files import clear
 from gpuhost.runner.stages import activation
 from gpuhost.runner.stages.engine import Stage, Work, as_failure, best_effort
@@ -126,10 +126,11 @@ def _stage(work: Restore) -> None:
     # Of an earlier restore, which could not dump them.
     names = ("aside", "beside") if is_new else ("aside",)
     save_databases(work.release, work.backup, work.aside, names, ".earlier")
-    parts = plan(work.release, work.backup, work.app.restore / "staged", work.aside)
-    # First: what is staged on another disk is deleted if this ends here.
-    work.journal.store(exchanges=tuple(dict.fromkeys(part.exchange for part in parts)))
-    stage(work.release, work.backup, parts)
+    with explained("the backup cannot be staged", "correct that, and restore again"):
+        parts = plan(work.release, work.backup, work.app.restore / "staged", work.aside)
+        # First: what is staged on another disk is deleted if this ends here.
+        work.journal.store(exchanges=tuple(dict.fromkeys(part.exchange for part in parts)))
+        stage(work.release, work.backup, parts)
 
 
 def _exchange(work: Restore) -> None:
