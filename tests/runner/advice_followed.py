@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,10 +14,7 @@ import pytest
 from gpuhost.checks.deployed.directories import _chown
 from gpuhost.runner.contract import REMOVE, RESTORE
 from gpuhost.runner.data import backup, directories, retention, secrets, stored
-from gpuhost.runner.data.exchange import places
-from gpuhost.runner.data.safe_paths import open_parent
 from gpuhost.runner.lib import abort
-from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import load_json, write_json
 from gpuhost.runner.lib.log import Log
@@ -33,7 +29,6 @@ from tests.runner.host_fixtures import NEW
 from tests.runner.restore_fixtures import DB
 from tests.runner.unfinished_host import (
     BAD,
-    DOCS,
     HALF,
     NEWEST,
     Host,
@@ -155,6 +150,11 @@ def delete_restored_data(host: Host) -> None:
     for path in host.app.paths.backups.glob("undone-restore-*"):
         shutil.rmtree(path)
     _goes_on(host)
+
+
+def delete_what_a_restore_kept(host: Host) -> None:
+    delete_restored_data(host)
+    delete_previous_data(host)
 
 
 def _goes_on(host: Host) -> None:
@@ -286,32 +286,6 @@ def move_a_file_of_shared_away(host: Host) -> None:
     shutil.move(there, there.with_name(".env.before"))
     assert temporary_files._read(release, ".env") is None
     assert (release.source / ".env").read_text() == "A=1"
-
-
-def restore_onto_a_mount_point(host: Host) -> None:
-    """With the commands of docs/restore.md; the advice has the same tar."""
-    item = next(
-        each for each in stored.find(host.app.paths, host.backup).manifest.items
-        if each.name.endswith("audio")
-    )  # fmt: skip
-    target = host.app.paths.shared / "public/audio"
-    before = host.app.paths.home / "audio.before"
-    host.monkeypatch.setattr(DirectoryHandle, "is_mount_point", lambda *_: True)
-    release = Release.open(host.app.paths, NEW)
-    with open_parent(release, "public/audio") as (parent, name):
-        advice = failing(lambda: places(host.app.paths, parent, name, before, before))
-    file = host.app.paths.backups / host.backup / item.file
-    lines = (DOCS / "restore.md").read_text().partition("mkdir BEFORE")
-    page = (lines[1] + lines[2]).splitlines()[:2]
-    names = {"BEFORE": before, "DIRECTORY": target, "BACKUP/FILE.tar.gz": file}
-    for line in page:
-        for word, path in names.items():
-            line = line.replace(word, str(path))
-        shell(line)
-    tar = re.escape(page[1].removesuffix(" BACKUP/FILE.tar.gz"))
-    assert re.search(tar.replace("DIRECTORY", re.escape(str(target))), advice)
-    assert {path.name for path in target.iterdir()} == {"then.mp3"}
-    assert (before / "now.mp3").read_text() == "now"
 
 
 def change_only_wrong_owners(host: Host) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,30 @@ def test_created_files_are_removed_and_data_is_kept(
         assert command in text
     (line,) = map(json.loads, installed.paths.history.read_text().splitlines())
     assert (line["kind"], line["by"], line["state"]) == ("remove", "ada@desk", "removed")
+
+
+def test_each_thing_that_is_kept_is_named_with_the_command_that_deletes_it(
+    installed: App, programs: Programs, tmp_path: Path
+) -> None:
+    home = installed.paths.home
+    disk = tmp_path / "a disk" / ".gpuhost-before-restore-20260101-000000-app-1"
+    for path in (home / "restore.unread", home / "restore.unread.2", disk):
+        path.mkdir(parents=True)
+        (path / "file").write_text("maybe the only copy")
+    (home / "history.jsonl.damaged").write_text("of a person too")
+    link = installed.paths.backups / "before-restore-20260101-000000" / disk.name[1:]
+    link.parent.mkdir()
+    link.symlink_to(disk)
+    commands = [
+        command
+        for line in remove(installed.paths, "ada@desk")
+        if (command := line.partition("any more: ")[2]).startswith("rm -r ")
+    ]
+    assert len(commands) == 7
+    for command in commands:
+        subprocess.run(["sh", "-ec", command], check=True)
+    names = {path.name for path in home.iterdir()}
+    assert (names, disk.exists()) == ({"history.jsonl", "notes", "remove.log"}, False)
 
 
 def test_no_command_touches_volumes_or_other_apps(installed: App, programs: Programs) -> None:

@@ -6,9 +6,11 @@ After an interruption the same call continues: releases/, which marks an app, is
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from gpuhost.runner.contract import REMOVE, AppPaths, resume_unit
 from gpuhost.runner.data import schedule
@@ -19,7 +21,7 @@ from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.site import certificates, nginx
 from gpuhost.runner.stages import prune
-from gpuhost.runner.stages.restore_leftovers import ASIDE, set_restore_aside
+from gpuhost.runner.stages.restore_leftovers import ASIDE, on_other_disks, set_restore_aside
 from gpuhost.runner.state import operations
 from gpuhost.runner.state.release import Release
 
@@ -139,13 +141,15 @@ def _kept_lines(app: AppPaths, volumes: list[str]) -> Iterator[str]:
     damaged = "data of a restore that could not be read, maybe the only copy"
     words = {
         app.shared: "its data in shared/",
+        **dict.fromkeys(on_other_disks(app), "data that a restore has moved aside on another disk"),
         app.backups: "its backups",
+        **dict.fromkeys(sorted(app.home.glob("*.damaged*")), "a damaged file that was moved aside"),
         **{path: damaged for pattern in ASIDE for path in sorted(app.home.glob(pattern))},
         app.generated: "secrets generated on this host, which its data may need",
     }
     for path, what in words.items():
-        if path.exists():
-            yield f"kept: {what}; if nobody needs it any more: rm -r {path}"
+        if os.path.lexists(path):
+            yield f"kept: {what}; if nobody needs it any more: rm -r {quote(str(path))}"
     for name in volumes:
         yield f"kept: volume {name}; if nobody needs it any more: docker volume rm {name}"
     yield f"kept: the history of its releases, {app.history}"

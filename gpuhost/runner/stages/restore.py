@@ -24,10 +24,17 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
-from gpuhost.runner.stages.engine import as_failure, run_or_restore
+from gpuhost.runner.stages.engine import as_failure, best_effort, run_or_restore
 from gpuhost.runner.stages.restore_leftovers import end_restore, set_restore_aside
 from gpuhost.runner.stages.restore_stages import Restore, keep_previous, restore_result
-from gpuhost.runner.stages.restore_state import STAGING, State, new_state, read_state
+from gpuhost.runner.stages.restore_state import (
+    DONE,
+    STAGING,
+    UNDO_DONE,
+    State,
+    new_state,
+    read_state,
+)
 from gpuhost.runner.stages.unfinished import end_left_restore
 from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.release import Release
@@ -56,7 +63,9 @@ def restore(app: AppPaths, name: str, by: str) -> Result:
         _store(app, result)
     state = read_state(app)
     if state and state.backup == name and result.state != RESTORE_FAILED:
-        end_restore(app, state)
+        # If this fails, the next verb tries it again, and is refused until then.
+        with best_effort(Log(home.log), "what the restore left is not tidied up"):
+            end_restore(app, state)
     return result
 
 
@@ -82,11 +91,11 @@ def _failed(app: AppPaths, operation: Operation, failure: Failure, state: str) -
 
 
 def _run(app: AppPaths, operation: Operation) -> Result:
-    name, state = operation.id, read_state(app)
-    is_begun = state is not None and state.backup == name and state.step != STAGING
+    state = _continued(app, operation.id)
     try:
         work = _open(app, operation, state)
     except (Failure, BadPlan) as error:
+        is_begun = state is not None and state.step != STAGING
         return _failed(app, operation, as_failure(error), RESTORE_FAILED if is_begun else FAILED)
     result = run_or_restore(work)
     if result.verified:
@@ -94,19 +103,27 @@ def _run(app: AppPaths, operation: Operation) -> Result:
     return result
 
 
+def _continued(app: AppPaths, name: str) -> State | None:
+    """The state of this restore, unless it has ended: then it begins anew."""
+    state = read_state(app)
+    if state is None or state.backup != name:
+        return None
+    has_ended = state.step in (DONE, UNDO_DONE) and results.read(paths(app, name).result)
+    return None if has_ended else state
+
+
 def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
     """Raises Failure or BadPlan."""
     name = operation.id
-    if state is None or state.backup != name:
-        stored.find(app, name)
-        state = None
-    end_left_restore(app, RESTORE, name)
-    is_begun = state is not None and state.step != STAGING
-    if state and state.manifest and is_begun:
+    if state and state.manifest and state.step != STAGING:
         # It is finished or undone even if the backup has been deleted.
         backup = Stored(app.backups / name, state.manifest)
     else:
         backup = stored.find(app, name)
+    end_left_restore(app, RESTORE, name)
+    if state is None and (ended := read_state(app)):
+        # Of the same backup.
+        end_restore(app, ended)
     home = paths(app, name)
     home.home.mkdir(mode=0o700, exist_ok=True)
     if state is None:
@@ -119,6 +136,4 @@ def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
             f"{app.home.name} has no verified release to restore data for",
             fix="release it first, then restore",
         )
-    return Restore(
-        operation, release, backup, state if state and is_begun else new_state(app, backup)
-    )
+    return Restore(operation, release, backup, state or new_state(app, backup))
