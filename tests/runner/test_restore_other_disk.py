@@ -194,13 +194,15 @@ def test_a_stage_that_is_interrupted_leaves_nothing(
     assert not [left for left in left_on(disk) if "before" not in left]
 
 
-@pytest.mark.parametrize("is_good", [True, False])
-def test_it_can_be_interrupted_before_any_rename(
+# Half of the renames of an undo: each takes a whole restore.
+@pytest.mark.parametrize(("is_good", "step"), [(True, 1), (False, 2)])
+def test_it_can_be_interrupted_before_a_rename(
     app: App,
     activated: Activation,
     disk: Path,
     monkeypatch: pytest.MonkeyPatch,
     is_good: bool,
+    step: int,
 ) -> None:
     name = a_backup(app)
     real, count, at = os.rename, 0, 0
@@ -221,7 +223,7 @@ def test_it_can_be_interrupted_before_any_rename(
     for path, copy in pristine.items():
         shutil.copytree(path, copy)
     while count >= at:
-        at, count = at + 1, 0
+        at, count = at + step, 0
         operations.begin(app.paths, Operation("restore", name, "ada", float(at)))
         with monkeypatch.context() as patched:
             patched.setattr(os, "rename", rename)
@@ -262,17 +264,23 @@ def test_what_a_restore_with_an_unreadable_state_left_is_set_aside(
 PLANTS: dict[str, Callable[[Path, Path], None]] = {
     "a link": lambda path, outside: path.symlink_to(outside),
     "a pipe": lambda path, outside: os.mkfifo(path),
-    "a file": lambda path, outside: path.touch(),
     "a directory": lambda path, outside: (path / "inner").mkdir(parents=True),
     "nothing": lambda path, outside: None,
 }
 
 
+STAGED, ASIDE = ".gpuhost-restore-app-2", ".gpuhost-before-*-2"
+
+
 @pytest.mark.parametrize("plant", PLANTS)
 @pytest.mark.parametrize(
-    "place", [".gpuhost-restore-app-2", ".gpuhost-before-*-2", "data", "public"]
+    ("moment", "place"),
+    [
+        *(("before", place) for place in (STAGED, "data", "public")),
+        *(("staged", place) for place in (STAGED, "data", "public")),
+        *(("exchanged", place) for place in (STAGED, ASIDE, "data", "public")),
+    ],
 )
-@pytest.mark.parametrize("moment", ["before", "staged", "exchanged"])
 def test_whatever_the_app_puts_in_the_way_the_rest_is_undone(
     app: App,
     programs: Programs,

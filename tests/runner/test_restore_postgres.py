@@ -194,3 +194,19 @@ def test_files_are_moved_back_also_if_the_server_does_not_start(
     assert (app.paths.shared / "settings.json").read_text() == "now"
     programs.answer("docker compose * up *")
     assert restore(app.paths, name, "ada").state == "restored"
+
+
+def test_a_database_that_the_app_creates_under_the_name_of_the_previous_one(
+    app: App, programs: Programs, activated: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not pass for one that is exchanged already."""
+    database(app, "now")
+    postgresql = Postgresql(programs)
+    release = app.release(NEW, backup=DATABASE, is_current=True)
+    name = backup.backup(release, "schedule")
+    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    monkeypatch.setattr(postgres.Server, "has", lambda self, name: bool(programs.called("stop")))
+    ended = restore(app.paths, name, "ada")
+    assert "is not exchanged: somebody has created gpuhost_before_" in ended.said
+    assert (ended.state, activated.seen) == ("restored", ["now"])
+    assert not [line for line in postgresql.statements if "ALTER" in line]

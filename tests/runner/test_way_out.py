@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from gpuhost.runner.data.safe_paths import require_no_way_out
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory
 from tests.runner.host_fixtures import ME, NEW, OLD, App, app, as_resolved
@@ -66,3 +68,23 @@ def test_a_link_above_a_directory_that_only_an_older_release_mounts(
     (app.paths.shared / "data/sub").symlink_to(tmp_path / "of-the-host")
     with pytest.raises(Failure, match="data/sub is a link"):
         require_no_way_out(release, app.paths.shared / "data/sub/models", "web")
+
+
+def test_a_directory_that_becomes_a_link_while_it_is_looked_at(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = app.release()
+    as_resolved(release, mounting(app, "data", "data/sub/models"))
+    sub = app.data("data/sub/models/file").parent.parent
+    real = DirectoryHandle.look
+
+    def look(handle: DirectoryHandle, name: str) -> os.stat_result | None:
+        state = real(handle, name)
+        if name == "sub":
+            sub.rename(sub.with_name("kept"))
+            sub.symlink_to("/")
+        return state
+
+    monkeypatch.setattr(DirectoryHandle, "look", look)
+    with pytest.raises(Failure, match=r"web: .*/sub/models: Not a directory"):
+        require_no_way_out(release, sub / "models", "web")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -108,10 +108,19 @@ class Server:
         what = f"pg_restore of {self.name}"
         stream(self.log, *words, seconds=seconds, what=what, source=dump)
 
-    def swap(self) -> None:
-        """Rename the database in use aside, and the new one to its name. Again: no change."""
+    def swap(self, begin: Callable[[], None]) -> None:
+        """Rename the database in use aside, and the new one to its name. Again: no change.
+
+        + begin: called before the change
+        """
         if self.has(self.aside):
+            if self.has(self.beside):
+                raise Failure(
+                    f"{self.name} is not exchanged: somebody has created {self.aside} meanwhile",
+                    fix="rename that database, and restore again",
+                )
             return
+        begin()
         self._sql(
             self._disconnect_sql()
             + 'BEGIN;\nALTER DATABASE :"used" RENAME TO :"aside";\n'

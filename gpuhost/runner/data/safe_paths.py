@@ -82,8 +82,13 @@ def require_no_way_out(release: Release, path: Path, what: str) -> None:
     walk = _walk_of(release, trusts_users=True)
     try:
         handle, _ = walk.open_parent(path)
-    except OSError:
-        return  # the engine creates it, or refuses it
+    except FileNotFoundError:
+        return  # the engine creates it
+    except OSError as error:
+        # Not a directory any more, for example: a link since it was looked at.
+        raise Failure(
+            f"{what}: {path}: {error.strerror}", fix="make it a directory, or mount another path"
+        ) from error
     except Failure as failure:
         top = _written_around(walk, path)
         if top is None or not Path(os.path.realpath(path)).is_relative_to(top):

@@ -140,8 +140,7 @@ def _exchange(work: Restore) -> None:
         begin, is_begun = partial(_begin, work, number), work.state.is_begun(number)
         exchange.put_in_place(work.app, begin, is_begun=is_begun)
     for item, server in servers(work.release, work.backup):
-        _begin(work, number + 1)
-        server.swap()
+        server.swap(partial(_begin, work, number + 1))
         work.log.write(f"{item.name}: in place")
 
 
