@@ -77,7 +77,9 @@ def _running_now(result: Result, host: str) -> Iterator[ReportLine]:
     elif result.state == RESTORED:
         yield ReportLine(f"rolled back to {result.restored}, verified", "yellow")
     elif result.state == FAILED:
-        yield ReportLine("nothing was changed: the running release keeps running", "yellow")
+        yield ReportLine(
+            f"the {result.kind} changed nothing: what ran before it still runs", "yellow"
+        )
     elif result.state == UNDONE and (result.replaced or result.untouched):
         yield from _manual_deployment(result, host)
     elif result.state == UNDONE:

@@ -11,111 +11,109 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
-from gpuhost.runner.contract import REMOVE, AppPaths
+from gpuhost.runner.contract import RELEASE, REMOVE, ROLLBACK, AppPaths
 from gpuhost.runner.data.rotation import rotate
 from gpuhost.runner.data.scheduled_backup import run_scheduled
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages import carry_out, removal, rollback
-from gpuhost.runner.stages.carry_out import FAILED as FAILED
-from gpuhost.runner.stages.carry_out import GOOD as GOOD
-from gpuhost.runner.stages.carry_out import LOCKED as LOCKED
-from gpuhost.runner.stages.carry_out import UNRESTORED as UNRESTORED
-from gpuhost.runner.stages.carry_out import USAGE as USAGE
-from gpuhost.runner.stages.unfinished import cut, left_by_restore
-from gpuhost.runner.state import abort_request, transitions
+from gpuhost.runner.stages.carry_out import Exit
+from gpuhost.runner.stages.unfinished import interrupted, left_by_restore
+from gpuhost.runner.state import abort_request
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.lock import PATIENCE_S, Locked, is_locked, lock
-from gpuhost.runner.state.operations import unfinished
+from gpuhost.runner.state.operations import begun
 from gpuhost.runner.state.status import status
-
-# The exit status after which systemd restarts the runner: the operation has not ended.
-UNFORESEEN = 5
+from gpuhost.runner.state.transitions import ABORT, BACKUP, RESUME, Do
 
 
-def run_release(arguments: argparse.Namespace) -> int:
+def run_release(arguments: argparse.Namespace) -> Exit:
     app = AppPaths(arguments.app)
     log = Log(app.release(arguments.id).log)
     with lock(app, patience=PATIENCE_S, waits=lambda: log.stage("wait for a backup")):
-        return carry_out.run_new(app, transitions.RELEASE, arguments.id, log)
+        return carry_out.run_new(app, RELEASE, arguments.id, log)
 
 
-def run_rollback(arguments: argparse.Namespace) -> int:
+def run_rollback(arguments: argparse.Namespace) -> Exit:
     app = AppPaths(arguments.app)
     with _lock(app):
         if not app.release(arguments.id).home.exists():
             rollback.prepare(app, arguments.id, arguments.to, arguments.by)
-        return carry_out.run_new(app, transitions.ROLLBACK, arguments.id)
+        return carry_out.run_new(app, ROLLBACK, arguments.id)
 
 
-def run_resume(arguments: argparse.Namespace) -> int:
+def run_resume(arguments: argparse.Namespace) -> Exit:
     app = AppPaths(arguments.app)
     with _lock(app):
-        carry_out.settle(app, transitions.RESUME, "")
-    return GOOD
+        carry_out.end_unfinished(app, RESUME)
+    return Exit.GOOD
 
 
-def request_abort(arguments: argparse.Namespace) -> int:
+def request_abort(arguments: argparse.Namespace) -> Exit:
     """Print the operation that will end; nothing if there is none."""
     app = AppPaths(arguments.app)
-    operation = unfinished(app)
-    left = cut(operation) if operation else left_by_restore(app)
-    if left:
-        left.require(app, transitions.ABORT)
-    operation = abort_request.request(app, arguments.by)
-    if operation:
+    operation = begun(app)
+    if operation and operation.kind == REMOVE and is_locked(app):
+        raise Failure(
+            "a removal is in progress, and cannot be aborted",
+            fix="wait until it has ended, then release the app again: its data is kept",
+        )
+    left = interrupted(operation) if operation else left_by_restore(app)
+    is_undone = left is not None and left.require(app, ABORT).do is Do.UNDO
+    if operation and is_undone:
+        abort_request.request(app, operation, arguments.by)
         print(json.dumps(asdict(operation), ensure_ascii=False))
-    return GOOD
+    return Exit.GOOD
 
 
-def run_backup(arguments: argparse.Namespace) -> int:
+def run_backup(arguments: argparse.Namespace) -> Exit:
     app = AppPaths(arguments.app)
-    operation = unfinished(app)
-    if operation and operation.kind == REMOVE and not is_locked(app):
-        # Nothing continues it: not waited for.
-        cut(operation).require(app, transitions.BACKUP)
     try:
-        run_scheduled(app, lambda: carry_out.settle_for_backup(app))
+        run_scheduled(app, lambda: carry_out.end_unfinished(app, BACKUP))
     except Locked as other:
-        print(f"no backup was made: still in progress: {other}", file=sys.stderr)
-        return LOCKED
-    return GOOD
+        fix = (f"-> {other.fix}",) if other.fix else ()
+        print(f"no backup was made: {other.said}: {other}", *fix, sep="\n", file=sys.stderr)
+        return Exit.LOCKED
+    return Exit.GOOD
 
 
-def run_rotation(arguments: argparse.Namespace) -> int:
-    return GOOD if rotate(AppPaths(arguments.app)) else FAILED
+def run_rotation(arguments: argparse.Namespace) -> Exit:
+    return Exit.GOOD if rotate(AppPaths(arguments.app)) else Exit.FAILED
 
 
-def run_restore(arguments: argparse.Namespace) -> int:
+def run_restore(arguments: argparse.Namespace) -> Exit:
     app = AppPaths(arguments.app)
     with _lock(app):
-        aborted_by = carry_out.settle_operation(app, transitions.RESTORE, arguments.backup)
-        return carry_out.run_restore(app, arguments.backup, arguments.by, aborted_by)
+        return carry_out.run_restore(app, arguments.backup, arguments.by)
 
 
-def run_remove(arguments: argparse.Namespace) -> int:
+def run_remove(arguments: argparse.Namespace) -> Exit:
     app = AppPaths(arguments.app)
     # Checked first: taking the lock would create the directory of the app.
     if not app.releases.is_dir():
-        return GOOD
+        return Exit.GOOD
     with _lock(app):
-        carry_out.settle(app, transitions.REMOVE, "")
+        if not app.releases.is_dir():
+            # Another removal had the lock.
+            return Exit.GOOD
+        if by := carry_out.end_unfinished(app, REMOVE):
+            raise Failure(f"not removed: {by} has aborted what came first", fix="remove it again")
         # In place of an interrupted release, whose containers are removed too.
-        carry_out.begin_operation(app, REMOVE, "", arguments.by, "")
+        carry_out.begin_operation(app, REMOVE, "", arguments.by)
         for line in removal.remove(app, arguments.by):
             print(line)
-    return GOOD
+    return Exit.GOOD
 
 
-def run_follow(arguments: argparse.Namespace) -> int:
+def run_follow(arguments: argparse.Namespace) -> Exit:
     follow(AppPaths(arguments.app), arguments.id, arguments.offset, arguments.seconds)
-    return GOOD
+    return Exit.GOOD
 
 
-def print_status(arguments: argparse.Namespace) -> int:
+def print_status(arguments: argparse.Namespace) -> Exit:
     print(json.dumps(status(AppPaths(arguments.app)), ensure_ascii=False))
-    return GOOD
+    return Exit.GOOD
 
 
 def _lock(app: AppPaths) -> AbstractContextManager[None]:
@@ -128,7 +126,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(required=True)
 
-    def verb(name: str, function: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    def verb(name: str, function: Callable[[argparse.Namespace], Exit]) -> argparse.ArgumentParser:
         command = verbs.add_parser(name)
         command.set_defaults(function=function)
         command.add_argument("app", type=Path)
@@ -155,26 +153,26 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> int:
+def main() -> Exit:
     arguments = _arguments()
     try:
-        status: int = arguments.function(arguments)
+        status: Exit = arguments.function(arguments)
         return status
     except Locked as other:
         print(f"locked by {other}", file=sys.stderr)
-        return LOCKED
+        return Exit.LOCKED
     except (BadPlan, rollback.NoTarget) as error:
         print(error, file=sys.stderr)
-        return USAGE
+        return Exit.USAGE
     except Failure as failure:
         fix = (f"-> {failure.fix}",) if failure.fix else ()
         print(failure.said, *failure.output, *fix, sep="\n", file=sys.stderr)
-        return FAILED
+        return Exit.FAILED
     except Exception as error:  # a full disk, for example
         place = traceback.extract_tb(error.__traceback__)[-1]
         words = f"gpuhost itself failed: {error!r} ({Path(place.filename).name}:{place.lineno})"
         print(words, file=sys.stderr)
-        return UNFORESEEN
+        return Exit.UNFORESEEN
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def answers(host: LabHost) -> str:
 
 @pytest.mark.parametrize(
     ("stage", "state", "says"),
-    [("build", "failed", "nothing was changed"), ("verify", "restored", "rolled back to")],
+    [("build", "failed", "changed nothing"), ("verify", "restored", "rolled back to")],
 )
 def test_a_release_in_progress_is_undone(
     app: App, host: LabHost, stage: str, state: str, says: str

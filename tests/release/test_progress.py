@@ -108,7 +108,7 @@ BAD = replace(
 )  # fmt: skip
 STATES: dict[str, tuple[dict[str, Any], str]] = {
     "restored": ({}, "rolled back to 20260101-000000-aa, verified"),
-    "failed": ({"state": "failed"}, "nothing was changed: the running release keeps running"),
+    "failed": ({"state": "failed"}, "the release changed nothing: what ran before it still runs"),
     "undone": (
         {"state": "undone"},
         "no previous release: this one is stopped, its data is kept",
@@ -199,7 +199,7 @@ def test_the_report_of_a_restore_has_no_revision() -> None:
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ("failed", "nothing was changed: the running release keeps running"),
+        ("failed", "the restore changed nothing: what ran before it still runs"),
         ("restored", "the previous data is restored, and the app is verified with it"),
         (
             "restore-failed",

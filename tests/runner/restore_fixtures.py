@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +22,23 @@ DB = "data/app.db"
 ALL = Backup(sqlite=(DB,), paths=("public/audio", "settings.json"))
 THEN = ("then", ["then.mp3"], "then")
 NOW = ("now", ["now.mp3"], "now")
+
+
+root = pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
+
+
+@pytest.fixture
+def mounted() -> Iterator[Callable[..., None]]:
+    """Mounts something until the test ends. + words: arguments of mount; the last is the target"""
+    targets: list[str] = []
+
+    def mount(*words: str | Path) -> None:
+        subprocess.run(["mount", *words], check=True)
+        targets.append(str(words[-1]))
+
+    yield mount
+    for target in reversed(targets):
+        subprocess.run(["umount", "-l", target], check=False, capture_output=True)
 
 
 class Activation:

@@ -6,12 +6,10 @@ import fcntl
 import shutil
 import stat
 from collections import namedtuple
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from gpuhost.runner.contract import AppPaths, Operation
+from gpuhost.runner.contract import Operation
 from gpuhost.runner.data import backup, scheduled_backup, stored
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Migrate
@@ -111,11 +109,15 @@ def test_a_backup_over_its_time_limit_fails(app: App) -> None:
     assert list(app.paths.backups.iterdir()) == []
 
 
+def nothing_left() -> None:
+    """No other verb left anything unfinished."""
+
+
 def test_a_scheduled_backup_is_of_the_current_release(app: App) -> None:
     app.data("data/file")
     app.release(OLD, backup=Backup(paths=("data",)), is_current=True)
     app.release(NEW)
-    name = scheduled_backup.run_scheduled(app.paths)
+    name = scheduled_backup.run_scheduled(app.paths, nothing_left)
     assert name.endswith("-schedule")
     assert stored.find(app.paths, name).manifest.release == OLD
     assert name in (app.paths.backups / "last.log").read_text()
@@ -136,43 +138,29 @@ def test_a_scheduled_backup_waits_for_a_release_up_to_its_limit(app: App) -> Non
     with app.paths.lock.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(lock.Locked):
-            scheduled_backup.run_scheduled(app.paths)
+            scheduled_backup.run_scheduled(app.paths, nothing_left)
     assert stored.complete(app.paths) == []
 
 
-def interrupted_release(app: App) -> None:
+def test_a_scheduled_backup_leaves_the_lock_while_it_waits_for_an_interrupted_operation(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.data("data/file")
+    app.release(OLD, backup=Backup(paths=("data",)), is_current=True)
     operations.begin(app.paths, Operation("release", NEW, "ada@desk", 0.5))
+    monkeypatch.setattr(scheduled_backup, "PAUSE", 0)
+    looks = 0
 
+    def end_unfinished() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise lock.Interrupted(operations.begun(app.paths) or none, "release")
+        assert lock.is_locked(app.paths)
 
-def test_a_scheduled_backup_does_not_take_the_lock_of_an_interrupted_operation(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app.data("data/file")
-    app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)
-    interrupted_release(app)
-    monkeypatch.setattr(scheduled_backup, "lock", None)
-    with pytest.raises(lock.Locked):
-        scheduled_backup.run_scheduled(app.paths)
-    said = f"still in progress: release {NEW} by ada@desk, since 1970-01-01"
-    assert said in (app.paths.backups / "last.log").read_text()
-
-
-def test_a_scheduled_backup_refuses_if_an_operation_started_before_it_had_the_lock(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app.data("data/file")
-    app.release(OLD, backup=Backup(paths=("data",), limit_s=0), is_current=True)
-
-    @contextmanager
-    def release_started_just_before(paths: AppPaths) -> Iterator[None]:
-        interrupted_release(app)
-        with lock.lock(paths):
-            yield
-
-    monkeypatch.setattr(scheduled_backup, "lock", release_started_just_before)
-    with pytest.raises(lock.Locked):
-        scheduled_backup.run_scheduled(app.paths)
-    assert stored.complete(app.paths) == []
+    none = Operation("", "", "", 0)
+    name = scheduled_backup.run_scheduled(app.paths, end_unfinished)
+    assert (looks, [each.name for each in stored.complete(app.paths)]) == (2, [name])
 
 
 @pytest.mark.parametrize(
@@ -184,4 +172,4 @@ def test_a_scheduled_backup_without_anything_declared_fails(
     if declared is None:
         app.release(OLD, is_current=True)
     with pytest.raises(Failure, match=said):
-        scheduled_backup.run_scheduled(app.paths)
+        scheduled_backup.run_scheduled(app.paths, nothing_left)

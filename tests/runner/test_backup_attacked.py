@@ -150,7 +150,7 @@ def test_a_name_of_any_bytes_adds_no_line_to_the_log(app: App) -> None:
     assert len(lines) == 2
     assert lines[0].endswith(
         r"1 sockets, pipes or devices are not packed, such as "
-        r"public/a\n00:00:00 == verify \udcff\x1b[2J"
+        r"public/a\n00:00:00 == verify \xff\x1b[2J"
     )
 
 

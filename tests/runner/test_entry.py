@@ -9,12 +9,12 @@ from importlib.resources import files
 import pytest
 
 from gpuhost.rollout.deliver import resume_unit_text
-from gpuhost.runner import __main__ as entry
 from gpuhost.runner.contract import RESTORE_FAILED, RESTORED, VERIFIED, Operation, Result
 from gpuhost.runner.data import timer_units
 from gpuhost.runner.plan import Backup, BadPlan, Logs
 from gpuhost.runner.stages import carry_out
-from gpuhost.runner.state import results
+from gpuhost.runner.stages.carry_out import Exit
+from gpuhost.runner.state import results, transitions
 from gpuhost.runner.state.journal import START, Journal
 from gpuhost.runner.state.lock import lock
 from gpuhost.runner.state.operations import begin
@@ -48,7 +48,7 @@ class Transactions:
 def transactions(monkeypatch: pytest.MonkeyPatch) -> Transactions:
     made = Transactions()
     monkeypatch.setattr(carry_out, "run_transaction", made.run)
-    monkeypatch.setattr(carry_out, "keep", lambda release: made.kept.append(release.plan.id))
+    monkeypatch.setattr(carry_out, "follow_up", lambda release: made.kept.append(release.plan.id))
     return made
 
 
@@ -181,9 +181,9 @@ def test_a_finished_release_that_cannot_be_opened_keeps_its_result(
     ("wrong", "starts", "status"),
     [
         (BadPlan("what is wrong: format 0"), 1, 3),
-        (TypeError("what is wrong"), 1, entry.UNFORESEEN),
+        (TypeError("what is wrong"), 1, Exit.UNFORESEEN),
         (TypeError("what is wrong"), 5, 3),
-        (OSError("what is wrong"), 99, entry.UNFORESEEN),
+        (OSError("what is wrong"), 99, Exit.UNFORESEEN),
     ],
 )
 def test_a_permanent_error_is_abandoned_and_a_temporary_one_is_retried(
@@ -234,7 +234,8 @@ def test_a_backup_that_was_not_taken_fails(
     begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("backup") == 4
     said = capsys.readouterr().err
-    assert f"no backup was made: still in progress: release {NEW} by ada@desk" in said
+    assert f"no backup was made: interrupted, and not continued: release {NEW} by ada@desk" in said
+    assert f"-> {transitions.FIRST_END_IT}" in said
 
 
 def test_log_files_are_rotated(app: App, run: Run) -> None:

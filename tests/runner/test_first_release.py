@@ -11,7 +11,7 @@ from gpuhost.runner.contract import Result
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate
 from gpuhost.runner.stages import transaction
-from gpuhost.runner.stages.first_release import Left, note_existing, undo
+from gpuhost.runner.stages.first_release import Existing, note_existing, undo
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
 
@@ -69,37 +69,37 @@ def changes(programs: Programs) -> list[str]:
     ("before", "after", "done", "left"),
     [
         # Only its own containers: all are removed, and networks too.
-        ((), (), [DOWN], Left((), ())),
-        ((), (*OURS, MIGRATION), [DOWN], Left((), ())),
+        ((), (), [DOWN], Existing((), ())),
+        ((), (*OURS, MIGRATION), [DOWN], Existing((), ())),
         # Only the migration had started.
-        (BY_HAND, BY_HAND, [], Left((), ("db", "web"))),
+        (BY_HAND, BY_HAND, [], Existing((), ("db", "web"))),
         (
             BY_HAND,
             (*BY_HAND, MIGRATION),
             ["docker stop gpuhost-app-migrate", "docker rm -f gpuhost-app-migrate"],
-            Left((), ("db", "web")),
+            Existing((), ("db", "web")),
         ),
         # It had replaced one; the other is unchanged.
         (
             BY_HAND,
             (OURS[0], BY_HAND[1]),
             ["docker stop web", "docker rm -f web"],
-            Left((GONE,), ("db",)),
+            Existing((GONE,), ("db",)),
         ),
-        (BY_HAND[:1], OURS, [DOWN], Left((GONE,), ())),
+        (BY_HAND[:1], OURS, [DOWN], Existing((GONE,), ())),
         # Compose had stopped it, and was interrupted.
         (
             BY_HAND[:1],
             (container("web", "tts:latest", status="exited"),),
             ["docker start web-of-tts:latest"],
-            Left((), ("web",)),
+            Existing((), ("web",)),
         ),
         # It did not run before.
         (
             (container("web", "tts:latest", status="exited"),),
             (container("web", "tts:latest", status="exited"),),
             [],
-            Left((), ("web",)),
+            Existing((), ("web",)),
         ),
     ],
 )
@@ -109,7 +109,7 @@ def test_its_containers_are_removed_and_manually_started_ones_stay(
     before: tuple[dict[str, Any], ...],
     after: tuple[dict[str, Any], ...],
     done: list[str],
-    left: Left,
+    left: Existing,
 ) -> None:
     set_containers(programs, *before)
     note_existing(first)

@@ -206,7 +206,7 @@ def test_sources_of_verified_releases_are_never_removed(
 def with_source(app: App, docker: Docker, number: int, state: str) -> Release:
     release = released(app, docker, number, state)
     paths = release.paths
-    for directory in (paths.source, paths.unfinished, paths.unpacked_overlay):
+    for directory in (paths.source, paths.new_source, paths.unpacked_overlay):
         (directory / "src").mkdir(parents=True)
     for archive in (paths.archive, paths.overlay):
         archive.write_text("packed")

@@ -75,7 +75,7 @@ def test_every_field_of_a_result_is_read(name: str) -> None:
 def test_an_unfinished_operation_is_read(app: App) -> None:
     put("attempt.json", app.paths.attempt, app)
     operation = Operation("release", NEW, "ada@desk", 1795300100.2)
-    assert operations.unfinished(app.paths) == operation
+    assert operations.begun(app.paths) == operation
     assert Operation.lenient(json.loads(app.paths.attempt.read_text())) == operation
 
 

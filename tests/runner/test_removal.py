@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from gpuhost.runner import __main__ as program
+from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import schedule
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Nginx
 from gpuhost.runner.site import certificates
+from gpuhost.runner.stages.carry_out import Exit
 from gpuhost.runner.stages.removal import remove
 from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
 
@@ -86,6 +91,30 @@ def test_created_files_are_removed_and_data_is_kept(
     assert (line["kind"], line["by"], line["state"]) == ("remove", "ada@desk", "removed")
 
 
+def test_each_thing_that_is_kept_is_named_with_the_command_that_deletes_it(
+    installed: App, programs: Programs, tmp_path: Path
+) -> None:
+    home = installed.paths.home
+    disk = tmp_path / "a disk" / ".gpuhost-before-restore-20260101-000000-app-1"
+    for path in (home / "restore.unread", home / "restore.unread.2", disk):
+        path.mkdir(parents=True)
+        (path / "file").write_text("maybe the only copy")
+    (home / "history.jsonl.damaged").write_text("of a person too")
+    link = installed.paths.backups / "before-restore-20260101-000000" / disk.name[1:]
+    link.parent.mkdir()
+    link.symlink_to(disk)
+    commands = [
+        command
+        for line in remove(installed.paths, "ada@desk")
+        if (command := line.partition("any more: ")[2]).startswith("rm -r ")
+    ]
+    assert len(commands) == 7
+    for command in commands:
+        subprocess.run(["sh", "-ec", command], check=True)
+    names = {path.name for path in home.iterdir()}
+    assert (names, disk.exists()) == ({"history.jsonl", "notes", "remove.log"}, False)
+
+
 def test_no_command_touches_volumes_or_other_apps(installed: App, programs: Programs) -> None:
     remove(installed.paths, "ada@desk")
     assert "docker compose -p app down --remove-orphans" in programs.calls
@@ -115,9 +144,24 @@ def test_removing_an_unknown_app_creates_no_directory(
 ) -> None:
     home = tmp_path / "nobody"
     monkeypatch.setattr("sys.argv", ["runner", "remove", str(home), "--by", "me"])
-    assert program.main() == program.GOOD
+    assert program.main() == Exit.GOOD
     assert not home.exists()
     assert capsys.readouterr().out == ""
+
+
+def test_a_removal_that_waited_for_another_one_leaves_nothing_behind(
+    installed: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def after_another(app: AppPaths, **_: object) -> Iterator[None]:
+        remove(app, "bob")
+        yield
+
+    monkeypatch.setattr(program, "lock", after_another)
+    monkeypatch.setattr("sys.argv", ["runner", "remove", str(installed.paths.home), "--by", "me"])
+    assert program.main() == Exit.GOOD
+    assert not installed.paths.attempt.exists()
+    assert not installed.paths.releases.exists()
 
 
 def test_if_compose_down_fails_nothing_is_deleted(installed: App, programs: Programs) -> None:
@@ -139,12 +183,30 @@ def test_a_remaining_container_fails(installed: App, programs: Programs) -> None
     assert installed.paths.releases.is_dir()
 
 
-def test_an_unfinished_restore_prevents_removal(installed: App, programs: Programs) -> None:
-    (installed.paths.home / "restore").mkdir()
-    write_json(installed.paths.home / "restore" / "state.json", {"backup": "x"})
-    with pytest.raises(Failure, match="the state of a restore cannot be read"):
-        remove(installed.paths, "ada@desk")
+def test_an_unfinished_restore_prevents_removal(
+    installed: App,
+    programs: Programs,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    installed.paths.restore.mkdir()
+    write_json(installed.paths.restoring, {"backup": "x"})
+    monkeypatch.setattr("sys.argv", ["runner", "remove", str(installed.paths.home), "--by", "me"])
+    assert program.main() == Exit.FAILED
+    assert "the state of a restore cannot be read" in capsys.readouterr().err
     assert programs.calls == []
+
+
+def test_restores_that_were_set_aside_are_named(installed: App) -> None:
+    """Also those of an earlier gpuhost."""
+    names = ("restore.damaged", "restore.damaged.2", "restore.unread")
+    for name in names:
+        (installed.paths.home / name).mkdir()
+    said = remove(installed.paths, "ada@desk")
+    for name in names:
+        (line,) = (line for line in said if line.endswith(f"/{name}"))
+        assert "maybe the only copy" in line
+        assert (installed.paths.home / name).is_dir()
 
 
 def test_releases_with_unreadable_plans_are_removed(installed: App, programs: Programs) -> None:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections import namedtuple
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from gpuhost.runner.contract import Operation
-from gpuhost.runner.data import backup, staging, stored
+from gpuhost.runner.data import backup, stored
 from gpuhost.runner.plan import Backup, Directory, Migrate
 from gpuhost.runner.stages.restore import paths, restore
 from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.follow import follow
-from gpuhost.runner.state.release import Release
-from tests.runner.host_fixtures import ME, NEW, App, Programs, app, as_resolved, programs
+from tests.runner.host_fixtures import ME, NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import (
     ALL,
     DB,
@@ -36,22 +33,7 @@ from tests.runner.restore_fixtures import (
 )
 
 __all__ = ["activated", "app", "programs"]
-
-root = pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
 EVERYTHING = Backup(sqlite=(DB,), paths=("data", "settings.json"))
-
-
-@pytest.fixture
-def mounted() -> Iterator[Callable[..., None]]:
-    targets: list[str] = []
-
-    def mount(*words: str | Path) -> None:
-        subprocess.run(["mount", *words], check=True)
-        targets.append(str(words[-1]))
-
-    yield mount
-    for target in targets:
-        subprocess.run(["umount", "-l", target], check=True)
 
 
 def test_data_is_restored_and_the_replaced_data_is_kept(
@@ -140,35 +122,6 @@ def test_a_directory_behind_a_link_is_exchanged_at_its_target(
     assert [path.name for path in (tmp_path / "disk/models").iterdir()] == ["then"]
 
 
-@root
-def test_data_on_another_disk_is_set_aside_on_that_disk(
-    app: App, activated: Activation, mounted: Callable[..., None]
-) -> None:
-    app.paths.shared.mkdir()
-    mounted("-t", "tmpfs", "none", app.paths.shared)
-    name = a_backup(app)
-    assert restore(app.paths, name, "ada").state == "verified"
-    assert state(app) == THEN
-    kept = sorted(path.name for path in app.paths.shared.rglob(".gpuhost-before-restore-*/*"))
-    assert kept == ["app.db", "app.db-wal", "audio", "settings.json"]
-    assert list(app.paths.shared.rglob(".gpuhost-restore-*")) == []
-
-
-@root
-def test_on_another_disk_nothing_is_staged_where_a_container_can_write(
-    app: App, activated: Activation, mounted: Callable[..., None]
-) -> None:
-    app.paths.shared.mkdir()
-    mounted("-t", "tmpfs", "none", app.paths.shared)
-    name = a_backup(app)
-    volume = {"type": "bind", "source": str(app.paths.shared / "public"), "target": "/public"}
-    as_resolved(Release.open(app.paths, NEW), {"web": {"volumes": [volume]}})
-    assert restore(app.paths, name, "ada").state == "verified"
-    kept = sorted(path.name for path in app.paths.shared.glob(".gpuhost-before-restore-*/*"))
-    assert kept == ["audio", "settings.json"]
-    assert list(app.paths.shared.rglob("public/.gpuhost*")) == []
-
-
 def test_the_migration_of_the_current_release_runs_on_restored_data(
     app: App, programs: Programs, activated: Activation
 ) -> None:
@@ -216,21 +169,10 @@ def test_too_little_disk_space_fails_before_anything_is_staged(
     app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = a_backup(app)
-    usage = namedtuple("usage", "free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(staging.RESERVE))
+    usage = namedtuple("usage", "total free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1 << 40, stored.RESERVE))
     ended = restore(app.paths, name, "ada")
     assert (ended.state, ended.said[:21], state(app)) == ("failed", "not enough disk space", NOW)
-
-
-@root
-@pytest.mark.parametrize("path", ["public/audio", "settings.json"])
-def test_a_mount_point_is_refused(
-    app: App, activated: Activation, mounted: Callable[..., None], path: str
-) -> None:
-    name = a_backup(app)
-    mounted("--bind", app.paths.shared / path, app.paths.shared / path)
-    ended = restore(app.paths, name, "ada")
-    assert (ended.state, "is a mount point" in ended.said, state(app)) == ("failed", True, NOW)
 
 
 def test_an_unknown_backup_changes_nothing(app: App, activated: Activation) -> None:

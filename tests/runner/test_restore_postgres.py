@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpuhost.runner.data import backup, postgres
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Postgres
 from gpuhost.runner.stages.restore import restore
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
@@ -122,3 +123,91 @@ def test_a_database_that_an_earlier_restore_left_is_dumped_before_it_is_dropped(
     restored = programs.calls.index(programs.called("--single-transaction")[0])
     assert dumped < restored
     assert postgresql.statements[0] == f'DROP DATABASE IF EXISTS "{aside}";'
+
+
+def test_the_space_on_the_disk_of_the_server_is_looked_at(
+    app: App, programs: Programs, activated: Activation
+) -> None:
+    """Wherever the engine, or a mount, has its data."""
+    database(app, "now")
+    Postgresql(programs)
+    release = app.release(NEW, backup=DATABASE, is_current=True)
+    name = backup.backup(release, "schedule")
+    programs.answer("docker exec 0ddb0y psql * SHOW data_directory", "/var/lib/postgresql/data\n")
+    row = "/dev/vdb1 20511312 19395244 61440 99% /var/lib/postgresql/data\n"
+    programs.answer("docker exec 0ddb0y df -Pk /var/lib/postgresql/data", f"Filesystem …\n{row}")
+    ended = restore(app.paths, name, "ada")
+    assert (ended.state, activated.seen) == ("failed", [])
+    assert "60 MB free on the disk of the data of PostgreSQL database shop" in ended.said
+
+
+@pytest.mark.parametrize("answer", ["", "df: /x: Permission denied\n", "no numbers 1 2 3% /\n"])
+def test_a_server_that_does_not_tell_its_space_is_restored(
+    app: App, programs: Programs, activated: Activation, answer: str
+) -> None:
+    database(app, "now")
+    Postgresql(programs)
+    release = app.release(NEW, backup=DATABASE, is_current=True)
+    name = backup.backup(release, "schedule")
+    programs.answer("docker exec 0ddb0y psql * SHOW data_directory", "/data\n")
+    programs.answer("docker exec 0ddb0y df *", answer)
+    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    assert restore(app.paths, name, "ada").state == "verified"
+
+
+def test_of_two_databases_none_stays_beside_if_the_second_cannot_be_loaded(
+    app: App, programs: Programs, activated: Activation
+) -> None:
+    database(app, "now")
+    postgresql = Postgresql(programs)
+    declared = Backup(postgres=(*DATABASE.postgres, Postgres("db", "other", "ada")))
+    release = app.release(NEW, backup=declared, is_current=True)
+    name = backup.backup(release, "schedule")
+    other = postgres.Server("", "other", "", release.log).beside
+    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    programs.answer(f"docker exec -i 0ddb0y pg_restore * -d {other} *", status=1)
+    assert restore(app.paths, name, "ada").state == "failed"
+    shop = postgres.Server("", "shop", "", release.log).beside
+    assert postgresql.statements[-2:] == [
+        f'DROP DATABASE IF EXISTS "{beside}";' for beside in (shop, other)
+    ]
+
+
+def test_files_are_moved_back_also_if_the_server_does_not_start(
+    app: App, programs: Programs, activated: Activation
+) -> None:
+    database(app, "now")
+    postgresql = Postgresql(programs)
+    app.data("settings.json", "then")
+    declared = Backup(postgres=DATABASE.postgres, paths=("settings.json",))
+    release = app.release(NEW, backup=declared, is_current=True)
+    name = backup.backup(release, "schedule")
+    app.data("settings.json", "now")
+    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    # As it is stopped for the undo.
+    up = f"if [ -e {programs.directory}/broken ]; then exit 1; fi"
+    programs.answer("docker compose * up *", then=up)
+    activated.wrong = [Failure("web: exited with 1")]
+    stop = f"! grep -q 'ALTER DATABASE' {postgresql.sql} || touch {programs.directory}/broken"
+    programs.answer("docker stop *", then=stop)
+    ended = restore(app.paths, name, "ada")
+    assert ended.state == "restore-failed"
+    assert (app.paths.shared / "settings.json").read_text() == "now"
+    programs.answer("docker compose * up *")
+    assert restore(app.paths, name, "ada").state == "restored"
+
+
+def test_a_database_that_the_app_creates_under_the_name_of_the_previous_one(
+    app: App, programs: Programs, activated: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not pass for one that is exchanged already."""
+    database(app, "now")
+    postgresql = Postgresql(programs)
+    release = app.release(NEW, backup=DATABASE, is_current=True)
+    name = backup.backup(release, "schedule")
+    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    monkeypatch.setattr(postgres.Server, "has", lambda self, name: bool(programs.called("stop")))
+    ended = restore(app.paths, name, "ada")
+    assert "is not exchanged: somebody has created gpuhost_before_" in ended.said
+    assert (ended.state, activated.seen) == ("restored", ["now"])
+    assert not [line for line in postgresql.statements if "ALTER" in line]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import shutil
 import threading
 import time
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,17 +103,70 @@ def test_without_a_release_there_is_nothing_to_rotate(app: App) -> None:
     assert rotate(app.paths)
 
 
-def test_a_hole_at_the_beginning_is_not_packed(app: App) -> None:
-    log = app.data("logs/a.log")
-    with log.open("r+b") as file:
-        file.seek(1 << 40)
-        file.write(b"end")
+def test_holes_are_not_packed(app: App) -> None:
+    log = app.data("logs/a.log", "begin\n")
+    for offset, text in ((1 << 40, b"middle\n"), (1 << 41, b"end\n")):
+        with log.open("r+b") as file:
+            file.seek(offset)
+            file.write(text)
+    os.truncate(log, 1 << 42)
     app.data("logs/only-a-hole.log")
     os.truncate(app.paths.shared / "logs/only-a-hole.log", 1 << 40)
     declare(app, "logs/*.log")
     assert rotate(app.paths)
-    assert unpacked(log.with_name("a.log.1.gz")).strip("\0") == "end"
+    assert unpacked(log.with_name("a.log.1.gz")).replace("\0", "") == "begin\nmiddle\nend\n"
     assert (log.stat().st_size, log.with_name("only-a-hole.log").stat().st_size) == (0, 0)
+
+
+def too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rotation, "LIMIT_S", -1)
+
+
+def nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1000))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"), [(too_slow, "within -1 s"), (nearly_full, "half of the free space")]
+)
+def test_a_log_that_cannot_be_compressed_is_kept_and_told(
+    app: App,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[pytest.MonkeyPatch], None],
+    words: str,
+) -> None:
+    log = app.data("logs/a.log", "")
+    log.write_bytes(os.urandom(2 << 20))
+    declare(app, "logs/*.log")
+    with monkeypatch.context() as patched:
+        spoil(patched)
+        assert not rotate(app.paths)
+    assert words in capsys.readouterr().err
+    assert (log.stat().st_size, names(log.parent)) == (2 << 20, ["a.log"])
+    assert rotate(app.paths)
+    assert names(log.parent) == ["a.log", "a.log.1.gz"]
+
+
+@pytest.mark.parametrize(
+    "known", ["yesterday", None, True, [1], -1e300, 1e300, 10**400, -(10**400), float("nan")]
+)
+def test_a_state_with_any_value_is_written_anew(app: App, known: object) -> None:
+    log = app.data("logs/a.log", "small")
+    declare(app, "logs/*.log")
+    rotation.state_of(app.paths).parent.mkdir()
+    key = repr(str(log))
+    write_json(rotation.state_of(app.paths), {key: known})
+    assert rotate(app.paths)
+    assert 0 < json.loads(rotation.state_of(app.paths).read_text())[key] <= time.time()
+
+
+def test_a_file_in_place_of_the_directory_of_the_state_is_set_aside(app: App) -> None:
+    declare(app, "logs/*.log")
+    rotation.state_of(app.paths).parent.write_text("damaged")
+    assert rotate(app.paths)
+    assert (app.paths.home / "logrotate.damaged").read_text() == "damaged"
 
 
 def test_names_that_are_not_utf_8_are_rotated_too(app: App) -> None:

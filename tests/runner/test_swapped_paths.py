@@ -25,7 +25,8 @@ from gpuhost.runner.plan import Directory, Nginx, Secret
 from gpuhost.runner.resolved import temporary_files as module
 from gpuhost.runner.resolved.temporary_files import temporary_files
 from gpuhost.runner.site import container_nginx
-from gpuhost.runner.stages.restore import restore
+from gpuhost.runner.stages import activation
+from gpuhost.runner.stages.restore import paths, restore
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import ME, NEW, OLD, App, Programs, app, as_resolved, programs
 from tests.runner.restore_fixtures import (
@@ -35,6 +36,7 @@ from tests.runner.restore_fixtures import (
     Activation,
     a_backup,
     activated,
+    app_data,
     set_aside,
     state,
 )
@@ -267,11 +269,41 @@ def test_a_link_that_the_app_puts_in_the_way_of_a_restore_before_it_stops(
     attack = f"mv {public} {public}-kept && ln -s {outside} {public}"
     programs.answer("docker stop *", then=f"[ -L {public} ] || {{ {attack}; }}")
     ended = restore(app.paths, name, "ada")
-    assert (ended.state, f"{public} is a link" in ended.said) == ("restore-failed", True)
-    # The advice: the link is replaced by the directory.
+    # Its exchange was not begun; the others are undone, and the app runs again.
+    assert (ended.state, f"{public} is a link" in ended.said) == ("restored", True)
+    assert ended.fix.startswith("replace the link by the directory")
+    # What the app did to its own data stays.
     public.unlink()
     public.with_name("public-kept").rename(public)
+    assert (state(app), set_aside(app), activated.seen) == (NOW, [], ["now"])
     programs.answer("docker stop *")
+    assert restore(app.paths, name, "ada").state == "verified"
+    assert state(app) == THEN
+
+
+def test_a_link_that_the_app_puts_in_the_way_of_the_undo(
+    app: App, activated: Activation, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = a_backup(app)
+    as_resolved(Release.open(app.paths, NEW), bind_of(app.paths.shared))
+    public = app.paths.shared / "public"
+
+    def activate(release: Release) -> None:
+        if app_data(app) == "then":
+            public.rename(public.with_name("public-kept"))
+            public.symlink_to(outside)
+            raise Failure("web: exited with 1")
+
+    monkeypatch.setattr(activation, "activate", activate)
+    ended = restore(app.paths, name, "ada")
+    assert (ended.state, f"{public} is a link" in ended.restore_said) == ("restore-failed", True)
+    # The others are undone.
+    assert (app_data(app), (app.paths.shared / "settings.json").read_text()) == ("now", "now")
+    logged = paths(app.paths, name).log.read_text()
+    assert "replace the link by the directory" in logged
+    # The advice.
+    public.unlink()
+    public.with_name("public-kept").rename(public)
     assert restore(app.paths, name, "ada").state == "restored"
     assert (state(app), set_aside(app)) == (NOW, [])
 

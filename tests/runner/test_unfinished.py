@@ -1,44 +1,49 @@
-"""Work that one verb left unfinished, and every other verb: the table, refusals, next steps."""
+"""Work that one verb left unfinished, and what another one makes of it."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from gpuhost.runner import __main__ as entry
-from gpuhost.runner.contract import VERIFIED, AppPaths, Operation
+from gpuhost.rollout.outcome import report
+from gpuhost.runner.contract import (
+    RELEASE,
+    REMOVE,
+    RESTORE,
+    ROLLBACK,
+    VERIFIED,
+    AppPaths,
+    Operation,
+)
 from gpuhost.runner.data import exchange
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.stages import restore as restoring
+from gpuhost.runner.stages.carry_out import Exit
 from gpuhost.runner.stages.restore_state import read_state
 from gpuhost.runner.state import operations, results, transitions
+from gpuhost.runner.state.lock import lock
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.transitions import REFUSE, TABLE, markdown
 from tests.runner.host_fixtures import NEW, app, programs
 from tests.runner.restore_fixtures import (
     NOW,
-    THEN,
     activated,
     app_data,
     state,
 )
 from tests.runner.unfinished_host import (
     BAD,
-    DOCS,
-    LEFT,
     NEWEST,
     Host,
     broken,
     host,
     interrupted,
-    move_aside,
     no_disk,
     release_it,
-    remove_again,
+    removal,
     restore_again,
     restore_one,
     whole,
@@ -46,50 +51,10 @@ from tests.runner.unfinished_host import (
 
 __all__ = ["activated", "app", "host", "programs"]
 
-FOLLOWED: dict[str, tuple[Callable[[Host], None], ...]] = {
-    transitions.RESTORE_AGAIN: (restore_again,),
-    transitions.MOVE_ASIDE: (restore_one, move_aside),
-    transitions.REMOVE_AGAIN: (release_it, remove_again),
-}
-REFUSALS = [
-    (left, verb, follow)
-    for left, rules in TABLE.items()
-    for verb, rule in rules.items()
-    if rule.do == REFUSE and rule.next != transitions.WAIT
-    for follow in FOLLOWED[rule.next]
-]
-
-
-@pytest.mark.parametrize(("left", "verb", "follow"), REFUSALS)
-def test_a_refusal_changes_nothing_and_its_advice_loses_nothing(
-    host: Host,
-    capsys: pytest.CaptureFixture[str],
-    left: str,
-    verb: str,
-    follow: Callable[[Host], None],
-) -> None:
-    LEFT[left](host)
-    before, words = state(host.app), host.words
-    assert "later" in words
-    capsys.readouterr()
-    assert host.verb(verb) == entry.FAILED
-    assert (state(host.app), host.released) == (before, [])
-    printed = capsys.readouterr().err
-    rule, home = TABLE[left][verb], host.app.paths.home
-    advice = rule.next.format(id=host.backup, home=home)
-    stored = [path.read_text() for path in home.glob("*/*/result.json")]
-    assert any(advice in text for text in (printed, *stored))
-    follow(host)
-    assert host.words >= words
-    host.released.clear()
-    if follow is not remove_again:
-        assert host.verb(verb) == entry.GOOD
-    assert host.words >= words
-
 
 def test_a_release_over_a_half_undone_restore_is_refused(host: Host) -> None:
     broken(host)
-    assert host.verb(transitions.RELEASE) == entry.FAILED
+    assert host.verb(RELEASE) == Exit.FAILED
     refused = results.read(host.app.paths.release(NEWEST).result)
     assert refused and (refused.state, refused.revision) == ("failed", "r")
     assert "the undo of a restore failed" in refused.said
@@ -105,13 +70,13 @@ def test_a_release_over_a_half_undone_restore_is_refused(host: Host) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    [transitions.RELEASE, transitions.ROLLBACK, transitions.BACKUP, transitions.REMOVE,
+    [RELEASE, ROLLBACK, transitions.BACKUP, REMOVE,
      transitions.RESTORE_OTHER],
 )  # fmt: skip
 def test_after_a_restore_whose_data_is_whole_every_verb_goes_on(host: Host, verb: str) -> None:
     whole(host)
     words = host.words
-    assert host.verb(verb) == entry.GOOD
+    assert host.verb(verb) == Exit.GOOD
     assert not host.app.paths.restore.exists()
     assert host.words >= words
     if verb != transitions.RESTORE_OTHER:
@@ -126,10 +91,10 @@ def test_if_only_the_app_failed_the_same_restore_verifies_it_with_the_previous_d
     assert (app_data(host.app), host.words >= {"then", "later"}) == ("later", True)
 
 
-@pytest.mark.parametrize("verb", [transitions.RELEASE, transitions.ROLLBACK, transitions.REMOVE])
+@pytest.mark.parametrize("verb", [RELEASE, ROLLBACK, REMOVE])
 def test_an_interrupted_restore_is_finished_first(host: Host, verb: str) -> None:
     interrupted(host)
-    assert host.verb(verb) == entry.GOOD
+    assert host.verb(verb) == Exit.GOOD
     result = results.read(restoring.paths(host.app.paths, host.backup).result)
     assert result and result.state == VERIFIED
     assert app_data(host.app) == "later"
@@ -140,33 +105,75 @@ def test_a_release_is_refused_if_the_interrupted_restore_cannot_be_undone(host: 
     host.activated.wrong = [BAD]
     with host.monkeypatch.context() as patched:
         patched.setattr(exchange.Exchange, "undo", no_disk)
-        assert host.verb(transitions.RELEASE) == entry.FAILED
+        assert host.verb(RELEASE) == Exit.FAILED
     assert host.released == []
     refused = results.read(host.app.paths.release(NEWEST).result)
     assert refused and f"restore {host.backup} again" in refused.fix
+    # The restore has changed something before the refusal.
+    told = " ".join((refused.said, *(line.text for line in report(refused, host="h", home="/"))))
+    assert "refused: the undo of a restore failed" in told
+    assert "nothing was changed" not in told
+    assert "the release changed nothing" in told
+
+
+def test_a_refused_restore_has_a_result(host: Host) -> None:
+    removal(host)
+    assert host.verb(RESTORE) == Exit.FAILED
+    refused = results.read(restoring.paths(host.app.paths, host.backup).result)
+    assert refused and (refused.state, refused.said) == (
+        "failed",
+        "refused: a removal was interrupted",
+    )
+    assert "remove it again" in refused.fix
+
+
+def test_a_removal_in_progress_is_not_called_interrupted(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    removal(host)
+    with lock(host.app.paths):
+        assert host.verb(transitions.ABORT) == Exit.FAILED
+    said = capsys.readouterr().err
+    assert "a removal is in progress, and cannot be aborted" in said
+    assert not host.app.paths.abort.exists()
+
+
+def test_a_removal_is_aborted_with_the_restore_that_it_first_finishes(host: Host) -> None:
+    interrupted(host)
+    words = host.words
+
+    def activate(release: Release) -> None:
+        assert host.run("abort", "--by", "bob") == Exit.GOOD
+        abort.check()
+
+    host.monkeypatch.setattr("gpuhost.runner.stages.activation.activate", activate)
+    assert host.verb(REMOVE) == Exit.FAILED
+    assert host.app.paths.release(NEWEST).home.is_dir()
+    assert not host.app.paths.attempt.exists()
+    assert host.words >= words
 
 
 def test_a_restore_of_another_backup_that_does_not_exist_ends_nothing(host: Host) -> None:
     whole(host)
-    assert host.run("restore", "20200101-000000-schedule", "--by", "ada") == entry.FAILED
+    assert host.run("restore", "20200101-000000-schedule", "--by", "ada") == Exit.FAILED
     left = read_state(host.app.paths)
     assert left and left.backup == host.backup
 
 
 def test_an_interrupted_release_gives_way_to_a_removal(host: Host) -> None:
     operations.begin(host.app.paths, Operation("release", NEWEST, "ada", 7.0))
-    assert host.verb(transitions.REMOVE) == entry.GOOD
+    assert host.verb(REMOVE) == Exit.GOOD
     assert host.released == []
     assert not host.app.paths.attempt.exists()
 
 
 def test_an_unfinished_copy_survives_a_removal(host: Host) -> None:
     write_json(host.app.paths.copying, {"models": NEW})
-    assert host.verb(transitions.REMOVE) == entry.GOOD
+    assert host.verb(REMOVE) == Exit.GOOD
     assert host.app.paths.copying.exists()
 
 
-def test_an_undo_that_fails_half_way_continues_where_it_ended(host: Host) -> None:
+def test_an_undo_that_fails_for_one_path_continues_with_it(host: Host) -> None:
     real = exchange.Exchange.undo
 
     def undo(one: exchange.Exchange, app: AppPaths) -> None:
@@ -177,10 +184,11 @@ def test_an_undo_that_fails_half_way_continues_where_it_ended(host: Host) -> Non
     host.activated.wrong = [BAD]
     with host.monkeypatch.context() as patched:
         patched.setattr(exchange.Exchange, "undo", undo)
-        assert host.run("restore", host.backup, "--by", "ada") == entry.UNRESTORED
-    assert state(host.app) == ("now", *THEN[1:])
+        assert host.run("restore", host.backup, "--by", "ada") == Exit.UNRESTORED
+    # The others are undone all the same.
+    assert state(host.app) == (*NOW[:2], "then")
     host.app.data("settings.json", "later")
-    assert host.verb(transitions.RELEASE) == entry.FAILED
+    assert host.verb(RELEASE) == Exit.FAILED
     restore_again(host)
     assert (state(host.app), "later" in host.words) == (NOW, True)
 
@@ -213,10 +221,10 @@ def test_an_undo_that_fails_at_any_rename_loses_nothing(host: Host, at: int) -> 
     with host.monkeypatch.context() as patched:
         patched.setattr(exchange.Exchange, "undo", undo_once)
         status = host.run("restore", host.backup, "--by", "ada")
-    assert (status == entry.FAILED) == (at > RENAMES)
+    assert (status == Exit.FAILED) == (at > RENAMES)
     # The app is started by hand on what is in place, and overwrites that only.
     host.write("later")
-    if status == entry.UNRESTORED:
+    if status == Exit.UNRESTORED:
         restore_again(host)
     databases = [path for path in host.app.paths.home.rglob("app.db*") if path.is_file()]
     assert any(b"later" in path.read_bytes() for path in databases)
@@ -232,7 +240,7 @@ def test_two_restores_with_the_same_time_do_not_mix_what_they_set_aside(host: Ho
     restore_one(host)
     host.write("later")
     host.activated.wrong = [BAD]
-    assert host.verb(transitions.RESTORE) == entry.FAILED
+    assert host.verb(RESTORE) == Exit.FAILED
     assert state(host.app) == ("later", ["then.mp3"], "later")
     assert host.words >= {"now", "then", "later"}
 
@@ -244,16 +252,5 @@ def test_restored_data_that_the_app_wrote_to_is_kept_by_the_undo(host: Host) -> 
             raise BAD
 
     host.monkeypatch.setattr("gpuhost.runner.stages.activation.activate", activate)
-    assert host.run("restore", host.backup, "--by", "ada") == entry.FAILED
+    assert host.run("restore", host.backup, "--by", "ada") == Exit.FAILED
     assert (state(host.app), "acknowledged" in host.words) == (NOW, True)
-
-
-def test_every_state_has_a_rule_for_every_verb_and_every_refusal_a_next_step() -> None:
-    for rules in TABLE.values():
-        assert set(rules) == set(transitions.VERBS)
-        assert all(bool(rule.next) == (rule.do == REFUSE) for rule in rules.values())
-    assert set(LEFT) == {left for left, _, _ in REFUSALS}
-
-
-def test_the_table_in_the_docs_is_the_one_in_the_code() -> None:
-    assert markdown() in (DOCS / "architecture.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from gpuhost.runner.lib.files import point, write
 from gpuhost.runner.plan import Migrate, Plan
 from gpuhost.runner.stages import activation, first_release, transaction
 from gpuhost.runner.stages.engine import Stage
-from gpuhost.runner.stages.first_release import Left
+from gpuhost.runner.stages.first_release import Existing
 from gpuhost.runner.state.release import Release
 
 OLD, NEW = "20260101-000000-aaaaaaaa", "20260102-000000-bbbbbbbb"
@@ -30,7 +30,7 @@ class Stages:
         self.done: list[str] = []
         self.wrong: dict[str, BaseException] = {}
         self.afterwards: list[str] = []
-        self.left = Left((), ())
+        self.left = Existing((), ())
         self.before_undoing: list[str] = []
         self.looked: list[str] = []
 
@@ -62,7 +62,7 @@ class Stages:
     def note_existing(self, release: Release) -> None:
         self.looked.append(self.done[-1])
 
-    def undone(self, release: Release) -> Left:
+    def undone(self, release: Release) -> Existing:
         self.stage(f"undo {release.plan.id}")(release)
         return self.left
 

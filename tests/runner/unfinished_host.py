@@ -13,16 +13,25 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from gpuhost.runner import __main__ as entry
-from gpuhost.runner.contract import RESTORE_FAILED, Operation, Result
-from gpuhost.runner.data import exchange, schedule
+from gpuhost.runner.contract import (
+    RELEASE,
+    REMOVE,
+    RESTORE,
+    RESTORE_FAILED,
+    ROLLBACK,
+    Operation,
+    Result,
+)
+from gpuhost.runner.data import exchange, schedule, scheduled_backup
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.site import certificates
 from gpuhost.runner.stages import carry_out
 from gpuhost.runner.stages import restore as restoring
+from gpuhost.runner.stages.carry_out import Exit
+from gpuhost.runner.stages.unfinished import next_step
 from gpuhost.runner.state import operations, results, transitions
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.transitions import TABLE
+from gpuhost.runner.state.transitions import rule_of
 from tests.runner.ended_result import result_of
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import (
@@ -38,6 +47,7 @@ from tests.runner.running import Cut, run_runner
 __all__ = ["activated", "app", "programs"]
 
 NEWEST, BACK = "20260103-000000-cccccccc", "20260104-000000-dddddddd"
+HALF = "20260102-120000-eeeeeeee"
 BAD = Failure("web: exited with 1")
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -48,6 +58,7 @@ class Host:
 
     + backup: the name of the backup
     + released: the releases and rollbacks that ran
+    + acknowledged: what the app wrote last
     """
 
     app: App
@@ -55,6 +66,7 @@ class Host:
     monkeypatch: pytest.MonkeyPatch
     backup: str
     released: list[str]
+    acknowledged: str = "now"
 
     def run(self, verb: str, *words: str) -> int:
         return run_runner(self.monkeypatch, self.app.paths.home, verb, *words)
@@ -62,12 +74,12 @@ class Host:
     def verb(self, verb: str) -> int:
         """Run a verb of the table."""
         words = {
-            transitions.RELEASE: ("release", NEWEST),
-            transitions.ROLLBACK: ("rollback", BACK, "--to", NEW, "--by", "ada"),
-            transitions.RESTORE: ("restore", self.backup, "--by", "ada"),
+            RELEASE: ("release", NEWEST),
+            ROLLBACK: ("rollback", BACK, "--to", NEW, "--by", "ada"),
+            RESTORE: ("restore", self.backup, "--by", "ada"),
             transitions.RESTORE_OTHER: ("restore", self.other, "--by", "ada"),
             transitions.BACKUP: ("backup",),
-            transitions.REMOVE: ("remove", "--by", "ada"),
+            REMOVE: ("remove", "--by", "ada"),
             transitions.ABORT: ("abort", "--by", "ada"),
             transitions.RESUME: ("resume",),
         }
@@ -98,6 +110,7 @@ class Host:
 
     def write(self, word: str) -> None:
         """What the app acknowledges."""
+        self.acknowledged = word
         database(self.app, word, wal=True)
         self.app.data("settings.json", word)
 
@@ -136,6 +149,10 @@ def host(
         return result_of(release)
 
     monkeypatch.setattr(carry_out, "run_transaction", run_transaction)
+    wait = scheduled_backup._wait_and_back_up
+    monkeypatch.setattr(
+        scheduled_backup, "_wait_and_back_up", lambda app, log, _, end: wait(app, log, -1, end)
+    )
     return made
 
 
@@ -144,7 +161,7 @@ def broken(host: Host) -> None:
     host.activated.wrong = [BAD]
     with host.monkeypatch.context() as patched:
         patched.setattr(exchange.Exchange, "undo", no_disk)
-        assert host.run("restore", host.backup, "--by", "ada") == entry.UNRESTORED
+        assert host.run("restore", host.backup, "--by", "ada") == Exit.UNRESTORED
     assert not host.app.paths.attempt.exists()
     # Somebody has started the app by hand.
     host.write("later")
@@ -157,7 +174,7 @@ def no_disk(*_: object) -> None:
 def whole(host: Host) -> None:
     """The app works neither with the backup's data nor with the previous one, which is back."""
     host.activated.wrong = [BAD, Failure("db is gone")]
-    assert host.run("restore", host.backup, "--by", "ada") == entry.UNRESTORED
+    assert host.run("restore", host.backup, "--by", "ada") == Exit.UNRESTORED
     assert state(host.app) == NOW
     host.write("later")
 
@@ -172,9 +189,15 @@ def interrupted(host: Host) -> None:
 def unreadable(host: Host) -> None:
     interrupted(host)
     host.app.paths.restoring.write_text("{")
-    assert host.run("resume") == entry.FAILED
+    assert host.run("resume") == Exit.FAILED
     result = results.read(restoring.paths(host.app.paths, host.backup).result)
     assert result and (result.state, "cannot be read" in result.said) == (RESTORE_FAILED, True)
+
+
+def interrupted_release(host: Host) -> None:
+    host.write("later")
+    host.app.release(HALF)
+    operations.begin(host.app.paths, Operation("release", HALF, "ada", 7.0))
 
 
 def removal(host: Host) -> None:
@@ -184,34 +207,42 @@ def removal(host: Host) -> None:
 
 LEFT: dict[str, Callable[[Host], None]] = {
     transitions.RESTORE_BROKEN: broken,
-    transitions.RESTORE_UNREADABLE: unreadable,
-    transitions.REMOVAL_CUT: removal,
+    transitions.RESTORE_DAMAGED: unreadable,
+    transitions.RESTORE_ENDED: whole,
+    transitions.RELEASE_INTERRUPTED: interrupted_release,
+    transitions.RESTORE_INTERRUPTED: interrupted,
+    transitions.REMOVAL_INTERRUPTED: removal,
 }
 
 
 def restore_again(host: Host) -> None:
-    assert host.verb(transitions.RESTORE) == entry.FAILED
+    assert host.verb(RESTORE) == Exit.FAILED
     result = results.read(restoring.paths(host.app.paths, host.backup).result)
     assert result and result.state == "restored"
 
 
 def restore_one(host: Host) -> None:
-    assert host.verb(transitions.RESTORE) == entry.GOOD
+    assert host.verb(RESTORE) == Exit.GOOD
 
 
 def move_aside(host: Host) -> None:
-    command = TABLE[transitions.RESTORE_UNREADABLE][transitions.RELEASE].next
-    words = command.format(home=host.app.paths.home).partition("run mv ")[2].split()
-    subprocess.run(["mv", *words], check=True)
+    rule = rule_of(transitions.RESTORE_DAMAGED, RELEASE)
+    words = next_step(host.app.paths, rule, "").partition("then run ")[2].split()
+    subprocess.run(words, check=True)
+
+
+def roll_back(host: Host) -> None:
+    assert host.verb(ROLLBACK) == Exit.GOOD
+
+
+def boot(host: Host) -> None:
+    assert host.verb(transitions.RESUME) == Exit.GOOD
 
 
 def release_it(host: Host) -> None:
-    assert host.verb(transitions.RELEASE) == entry.GOOD
+    assert host.verb(RELEASE) == Exit.GOOD
 
 
 def remove_again(host: Host) -> None:
-    assert host.verb(transitions.REMOVE) == entry.GOOD
+    assert host.verb(REMOVE) == Exit.GOOD
     host.app.release(NEWEST, is_current=True)
-
-
-# Every advice of a refusal, and what a person does who follows it.

@@ -50,7 +50,7 @@ def containers(app: DeployedApp) -> Verdict:
         return warn(
             "only containers of the release",
             f"{', '.join(extra)} of its project, not part of the release",
-            fix=f"docker rm -f {join(extra)} if it is not needed",
+            fix=f"if it is not needed: docker stop {join(extra)}",
         )
     return ok(f"{total} containers running")
 

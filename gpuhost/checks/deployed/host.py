@@ -39,7 +39,7 @@ def published(snapshot: Snapshot, settings: Settings) -> Verdict:
     return fail(
         "ports of apps, and those of firewall_allow",
         "; ".join(f"{name} publishes {port}" for name, port in ports),
-        fix=f"docker rm -f {names}, publish it on 127.0.0.1, or add the port to firewall_allow",
+        fix=f"docker stop {names}, publish it on 127.0.0.1, or add the port to firewall_allow",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from shlex import join
+from shlex import join, quote
 
 from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort
 from gpuhost.checks.finding import Verdict, fail, ok, skip
@@ -148,9 +148,14 @@ def names(proposal: Proposal) -> Verdict:
     return fail(
         f"{', '.join(needed)} free",
         f"taken: {', '.join(described)}",
-        fix=f"docker rm -f {join(box.name for box in taken)}; or, to take over that "
-        "deployment, set x-gpuhost.project to its project, and adopt=True",
+        fix=f"{'; '.join(_rename(box.name) for box in taken)}; or, to take over that deployment, "
+        "set x-gpuhost.project to its project, and adopt=True",
     )
+
+
+def _rename(name: str) -> str:
+    """Without its name, the container loses nothing."""
+    return f"docker rename {quote(name)} {quote(f'{name}-before')}"
 
 
 @app_check("app.networks", "External networks exist, and the app's own networks belong to it.")

@@ -91,7 +91,7 @@ class ReleasePaths:
         return self.home / "source"
 
     @property
-    def unfinished(self) -> Path:
+    def new_source(self) -> Path:
         """An incomplete source."""
         return self.home / ".source.new"
 

@@ -16,9 +16,9 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import retention, stored
 from gpuhost.runner.data.backup_parts import Part, parts
 from gpuhost.runner.data.stored import FREE_SPACE, Item, Manifest
-from gpuhost.runner.data.tarball_member import shown
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.files import clear
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.state.release import Release

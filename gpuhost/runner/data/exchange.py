@@ -7,7 +7,8 @@ has put in their paths meanwhile is refused. Nothing that was set aside is overw
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,10 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import is_of_containers, open_recorded
 from gpuhost.runner.data.sqlite_copy import files_of
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, explained
 
 PRIVATE = 0o700
+FIX = "correct that, then restore again: nothing is deleted"
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,23 @@ class Exchange:
     aside: str  # a directory for the previous one
     is_database: bool = False  # also exchange the files that SQLite keeps beside it
 
-    def put_in_place(self, app: AppPaths) -> None:
-        """Move the previous one aside and the restored one in place. Raises Failure or OSError."""
+    def put_in_place(self, app: AppPaths, begin: Callable[[], None], *, is_begun: bool) -> None:
+        """Move the previous one aside and the restored one in place.
+
+        + begin: called before the first change; if it was not called, there is nothing to undo
+        + is_begun: in an earlier call, which was interrupted
+
+        Raises Failure or OSError.
+        """
         with self._opened(app) as at:
             if at.staging.look(self._staged_name) is None:
-                return
+                if is_begun:
+                    return
+                raise Failure(
+                    f"{self.staged} does not exist any more: the app can delete it there",
+                    fix="restore again",
+                )
+            begin()
             for name in self._names:
                 _set_aside(at.parent, name, at.aside)
             at.staging.rename(self._staged_name, at.parent, self._names[0])
@@ -72,27 +86,32 @@ class Exchange:
         with suppress(FileNotFoundError), open_recorded(app, staging.parent) as handle:
             handle.remove(staging.name)
 
-    def set_staged_aside(self, app: AppPaths, aside: str) -> None:
-        """Move what was in place, after an undo, to a directory on the same disk.
+    def set_staged_aside(self, app: AppPaths, aside: str) -> Path | None:
+        """Move what is staged to a directory on the same disk, and return its place.
 
         Raises Failure or OSError.
         """
-        staging = Path(self.staged).parent
+        staging, place = Path(self.staged).parent, Path(aside)
         with suppress(FileNotFoundError), open_recorded(app, staging.parent) as above:
-            with above.enter(staging.name) as handle:
-                is_empty = not handle.names()
-            if is_empty:
-                above.rmdir(staging.name)
-                return
-            place = Path(aside)
+            if _removed_if_empty(above, staging.name):
+                return None
             with open_recorded(app, place.parent, make=True, mode=PRIVATE) as kept:
-                above.rename(staging.name, kept, _free(kept, place.name))
+                name = _free(kept, place.name)
+                above.rename(staging.name, kept, name)
                 kept.sync()
+            return place.with_name(name)
+        return None
+
+    def remove_empty_aside(self, app: AppPaths) -> None:
+        """After an undo. Raises Failure or OSError."""
+        aside = Path(self.aside)
+        with suppress(FileNotFoundError), open_recorded(app, aside.parent) as above:
+            _removed_if_empty(above, aside.name)
 
     @contextmanager
     def _opened(self, app: AppPaths) -> Iterator[_Opened]:
         parent, staging = Path(self.target).parent, Path(self.staged).parent
-        with ExitStack() as stack:
+        with explained(f"{self.target} cannot be exchanged", FIX), ExitStack() as stack:
             opened = _Opened(
                 stack.enter_context(open_recorded(app, parent)),
                 stack.enter_context(open_recorded(app, staging, make=True, mode=PRIVATE)),
@@ -120,30 +139,27 @@ class Places:
     aside: Path
 
 
-def places(app: AppPaths, parent: DirectoryHandle, name: str, staging: Path, aside: Path) -> Places:
+def places(app: AppPaths, parent: DirectoryHandle, staging: Path, aside: Path) -> Places:
     """The given directories, or others above the target if it is on another disk.
 
-    + parent, name: of the target
+    + parent: of the target
     + staging, aside: in the directory of the app; they need not exist
 
-    Raises Failure if the target cannot be renamed.
+    Raises Failure or OSError.
     """
-    with suppress(FileNotFoundError):
-        if parent.is_mount_point(name):
-            raise Failure(
-                f"{parent.path / name} is a mount point, which cannot be renamed",
-                fix="stop the app, move what is in it to another directory, then run tar "
-                f"--strip-components=1 --xattrs --xattrs-include='*' -C {parent.path / name} -xpzf "
-                "with the file of the backup (docs/restore.md)",
-            )
-    with open_recorded(app, staging.parent, make=True, mode=PRIVATE) as home:
-        if home.disk == parent.disk:
-            return Places(staging, aside)
+    if all(_disk(app, place.parent) == parent.disk for place in (staging, aside)):
+        return Places(staging, aside)
     # Other apps may use the same place.
     above, number = _private_place(app, parent), f"{app.home.name}-{staging.name}"
-    return Places(
-        above / f".gpuhost-restore-{number}", above / f".gpuhost-{aside.parent.name}-{number}"
-    )
+    with open_recorded(app, above) as handle:
+        # An undo must not find there what another restore has set aside.
+        kept = _free(handle, f".gpuhost-{aside.parent.name}-{number}")
+    return Places(above / f".gpuhost-restore-{number}", above / kept)
+
+
+def _disk(app: AppPaths, path: Path) -> tuple[int, int]:
+    with open_recorded(app, path, make=True, mode=PRIVATE) as handle:
+        return handle.disk
 
 
 def _private_place(app: AppPaths, parent: DirectoryHandle) -> Path:
@@ -173,3 +189,16 @@ def _free(directory: DirectoryHandle, name: str) -> str:
         number += 1
         free = f"{name}.{number}"
     return free
+
+
+def _removed_if_empty(above: DirectoryHandle, name: str) -> bool:
+    """Remove a directory if it is empty. False: it is not, or it is something else."""
+    try:
+        above.rmdir(name)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        return False
+    return True

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpuhost.runner.data import archive
-from gpuhost.runner.data.source_paths import shown, through_link
+from gpuhost.runner.data.source_paths import through_link
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.files import clear
 from gpuhost.runner.state.release import Release
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from gpuhost.runner.data import stored
+from gpuhost.runner.data.room import Room
 from gpuhost.runner.lib.commands import run, stream, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -25,6 +26,8 @@ SIZE = re.compile(r"[0-9]{1,18}")
 MAGIC = b"PGDMP"
 # A database can be renamed only from another one; this one always exists.
 OTHER_DATABASE = "template1"
+# Size, used and free in KiB, then the percentage used.
+DISK_FREE = re.compile(r" (\d{1,15}) +\d{1,15} +(\d{1,15}) +\d{1,3}% ")
 FORMAT = '{{.ID}} {{.State}} {{.Label "com.docker.compose.oneoff"}}'
 
 
@@ -83,8 +86,23 @@ class Server:
         digits = outcome.out.strip()
         return int(digits) if outcome.ok and SIZE.fullmatch(digits) else 0
 
+    def room(self) -> Room | None:
+        """On the disk of its data: a volume of the engine, or a mount. None: unknown."""
+        words = self._words("psql", "-XwAtq", "-U", self.user, "-d", OTHER_DATABASE)
+        asked = try_run(self.log, *words, "-c", "SHOW data_directory", seconds=QUICK, quiet=True)
+        directory = asked.out.strip()
+        if not asked.ok or not directory.startswith("/"):
+            return None
+        words = self._words("df", "-Pk", directory)
+        outcome = try_run(self.log, *words, seconds=QUICK, quiet=True)
+        match = DISK_FREE.search(outcome.out) if outcome.ok else None
+        return Room(int(match[1]) * 1024, int(match[2]) * 1024) if match else None
+
     def fill_beside(self, dump: Path, seconds: float) -> None:
-        """Restore a dump into a new database beside the one in use. Raises Failure."""
+        """Restore a dump into a new database beside the one in use.
+
+        Raises Failure; then a part of it may be there.
+        """
         self.drop(self.beside)
         create = (
             "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L "
@@ -98,17 +116,22 @@ class Server:
             *("--single-transaction", "--exit-on-error"),
             stdin=True,
         )
-        try:
-            what = f"pg_restore of {self.name}"
-            stream(self.log, *words, seconds=seconds, what=what, source=dump)
-        except Failure:
-            self.drop(self.beside)
-            raise
+        what = f"pg_restore of {self.name}"
+        stream(self.log, *words, seconds=seconds, what=what, source=dump)
 
-    def swap(self) -> None:
-        """Rename the database in use aside, and the new one to its name. Again: no change."""
+    def swap(self, begin: Callable[[], None]) -> None:
+        """Rename the database in use aside, and the new one to its name. Again: no change.
+
+        + begin: called before the change
+        """
         if self.has(self.aside):
+            if self.has(self.beside):
+                raise Failure(
+                    f"{self.name} is not exchanged: somebody has created {self.aside} meanwhile",
+                    fix="rename that database, and restore again",
+                )
             return
+        begin()
         self._sql(
             self._disconnect_sql()
             + 'BEGIN;\nALTER DATABASE :"used" RENAME TO :"aside";\n'

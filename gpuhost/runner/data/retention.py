@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import stored
@@ -10,6 +11,7 @@ from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear
 from gpuhost.runner.lib.log import Log
+from gpuhost.runner.state.releases import current_id
 
 
 def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
@@ -81,11 +83,13 @@ def _referred_to(app: AppPaths) -> set[str]:
         except FileNotFoundError:
             continue
         except (OSError, ValueError, AttributeError, RecursionError) as error:
-            is_of_release = path not in (app.restoring, app.attempt)
-            raise Failure(
-                f"{path} cannot be read, and may name a backup that is needed",
-                fix=f"if that release is not needed: rm -r {path.parent}"
-                if is_of_release
-                else "see the table of unfinished work in docs/architecture.md",
-            ) from error
+            said = f"{path} cannot be read, and may name a backup that is needed"
+            raise Failure(said, fix=_fix(app, path)) from error
     return names
+
+
+def _fix(app: AppPaths, path: Path) -> str:
+    if path in (app.restoring, app.attempt):
+        return "see the table of unfinished work in docs/architecture.md"
+    first = "release the app again; then, " if path.parent.name == current_id(app) else ""
+    return f"{first}if nobody will roll back to that release: rm -r {path.parent}"

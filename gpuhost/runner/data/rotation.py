@@ -6,10 +6,12 @@ it runs would have another file of the host truncated. Here each directory is op
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import posixpath
 import re
+import shutil
 import stat
 import sys
 import time
@@ -18,7 +20,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from heapq import nsmallest
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import locate, open_directory
@@ -37,6 +39,8 @@ PIECE = 1 << 20
 MOST_GROWTH = 64 << 20
 # Files of one pattern.
 MOST_FILES = 1000
+# A file of any size costs an app nothing where the file system shares its blocks.
+LIMIT_S = 120
 
 
 def usable(logs: Logs) -> Iterator[str]:
@@ -69,8 +73,9 @@ def rotate(app: AppPaths) -> bool:
             with open_directory(release, directory or ".") as handle:
                 for name in _matching(handle, wanted):
                     key = repr(str(locate(release, directory) / name))
-                    known = known_times.get(key)
-                    rotated = min(known, now) if isinstance(known, (int, float)) else now
+                    known: Any = known_times.get(key)
+                    is_past = isinstance(known, (int, float)) and 0 <= known <= now
+                    rotated: float = known if is_past else now
                     state[key] = rotated
                     if _is_due(handle, name, release.plan.logs, now - rotated):
                         state[key] = now
@@ -116,10 +121,10 @@ def _try_rotate(handle: DirectoryHandle, name: str, keep: int) -> bool:
             handle.sync()
             # Not replaced: the app keeps it open. What it wrote since the copy is lost.
             log.truncate(0)
-        beyond = keep + 1
-        while handle.look(_numbered(name, beyond)):
+        for beyond in range(keep + 1, keep + MOST_FILES):
+            if not handle.look(_numbered(name, beyond)):
+                break
             handle.unlink(_numbered(name, beyond))
-            beyond += 1
     except OSError as error:
         with suppress(OSError):
             handle.discard(draft)
@@ -128,27 +133,37 @@ def _try_rotate(handle: DirectoryHandle, name: str, keep: int) -> bool:
 
 
 def _compress(log: BinaryIO, handle: DirectoryHandle, draft: str) -> None:
-    """With the owner and the mode of the log."""
-    state = os.fstat(log.fileno())
-    log.seek(_first_data(log, state.st_size))
-    left = state.st_size - log.tell() + MOST_GROWTH
+    """With the owner and the mode of the log. Holes are left out: they may be of any size."""
+    state, deadline = os.fstat(log.fileno()), time.monotonic() + LIMIT_S
+    # A nearly full disk is the reason to rotate: a part of what is free has to be enough.
+    most = shutil.disk_usage(handle.number).free // 2
     with handle.create(draft) as file:
         with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file) as packed:
-            while left > 0 and (piece := log.read(min(PIECE, left))):
+            for piece in _data(log, state.st_size + MOST_GROWTH):
                 packed.write(piece)
-                left -= len(piece)
+                if file.tell() > most:
+                    raise OSError(errno.ENOSPC, "its copy needs more than half of the free space")
+                if time.monotonic() > deadline:
+                    raise OSError(errno.EFBIG, f"it cannot be compressed within {LIMIT_S} s")
         os.fchown(file.fileno(), state.st_uid, state.st_gid)
         os.fchmod(file.fileno(), stat.S_IMODE(state.st_mode) & 0o777)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _first_data(log: BinaryIO, size: int) -> int:
-    """An app that does not append leaves a hole at the beginning, which may be of any size."""
-    try:
-        return os.lseek(log.fileno(), 0, os.SEEK_DATA)
-    except OSError:  # nothing but a hole
-        return size
+def _data(log: BinaryIO, end: int) -> Iterator[bytes]:
+    """What is in a file, without its holes. An app that does not append makes one."""
+    position = 0
+    while position < end:
+        try:
+            position = os.lseek(log.fileno(), position, os.SEEK_DATA)
+            hole = os.lseek(log.fileno(), position, os.SEEK_HOLE)
+        except OSError:  # nothing but a hole follows, or the app has truncated it
+            return
+        log.seek(position)
+        while position < min(hole, end) and (piece := log.read(min(PIECE, hole - position))):
+            yield piece
+            position += len(piece)
 
 
 def _numbered(name: str, number: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
@@ -82,16 +82,30 @@ def require_no_way_out(release: Release, path: Path, what: str) -> None:
     walk = _walk_of(release, trusts_users=True)
     try:
         handle, _ = walk.open_parent(path)
-    except OSError:
-        return  # the engine creates it, or refuses it
+    except FileNotFoundError:
+        return  # the engine creates it
+    except OSError as error:
+        # Not a directory any more, for example: a link since it was looked at.
+        raise Failure(
+            f"{what}: {path}: {error.strerror}", fix="make it a directory, or mount another path"
+        ) from error
     except Failure as failure:
-        real = Path(os.path.realpath(path))
-        # Each of these is checked too, if it is mounted.
-        tops = (release.app.shared, *(top for top in walk.written if top in path.parents))
-        if any(real.is_relative_to(top.resolve()) for top in tops):
-            return
-        raise Failure(f"{what}: {failure.said}", fix=failure.fix) from None
+        top = _written_around(walk, path)
+        if top is None or not Path(os.path.realpath(path)).is_relative_to(top):
+            raise Failure(f"{what}: {failure.said}", fix=failure.fix) from None
+        return
     handle.close()
+
+
+def _written_around(walk: Walk, path: Path) -> Path | None:
+    """The innermost directory around a path in which its containers can write, without links."""
+    tops = (top for top in path.parents if top in walk.written)
+    for top in tops:
+        with suppress(Failure, OSError):
+            handle, name = walk.open_parent(top)
+            with handle:
+                return handle.path / name
+    return None
 
 
 def _walk_of(release: Release, **more: bool) -> Walk:

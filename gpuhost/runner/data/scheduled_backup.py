@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.backup import backup
@@ -12,17 +11,17 @@ from gpuhost.runner.lib.boot_time import ClockWatch
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.state.lock import Locked, lock
-from gpuhost.runner.state.operations import unfinished
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import current_id
 
 PAUSE = 5.0
 
 
-def run_scheduled(app: AppPaths, settle: Callable[[], None] = lambda: None) -> str:
+def run_scheduled(app: AppPaths, end_unfinished: Callable[[], object]) -> str:
     """Back up the current release as soon as no operation is in progress or interrupted.
 
-    + settle: called with the lock; raises Failure if what a restore left prevents a backup
+    + end_unfinished: called with the lock, for what other verbs left; raises Failure if that
+      prevents a backup, or Locked if it must be waited for
 
     Returns the name of the backup. Raises Failure, or Locked after plan.backup.limit_s.
     """
@@ -38,42 +37,27 @@ def run_scheduled(app: AppPaths, settle: Callable[[], None] = lambda: None) -> s
         raise Failure(f"{app.home.name} declares no backup", fix="declare x-gpuhost.backup")
     clock = ClockWatch(log)
     try:
-        return _wait_and_back_up(app, log, declared.limit_s, settle)
+        return _wait_and_back_up(app, log, declared.limit_s, end_unfinished)
     except Failure as failure:
         fix = (f"-> {failure.fix}",) if failure.fix else ()
-        log.write("\n".join((f"FAILED: {failure.said}", *failure.output, *fix)))
+        log.write("\n".join((f"no backup was made: {failure.said}", *failure.output, *fix)))
         raise
     finally:
         clock.tell()
 
 
-def _wait_and_back_up(app: AppPaths, log: Log, seconds: float, settle: Callable[[], None]) -> str:
+def _wait_and_back_up(
+    app: AppPaths, log: Log, seconds: float, end_unfinished: Callable[[], object]
+) -> str:
     deadline = time.monotonic() + seconds
     while True:
         try:
-            with _lock_if_idle(app, settle):
+            with lock(app):
+                end_unfinished()
                 # Opened again: a release may have ended meanwhile.
                 return backup(Release.open(app, current_id(app), log), "schedule")
         except Locked as other:
             if time.monotonic() > deadline:
-                log.write(f"no backup was made: still in progress: {other}")
+                log.write(f"no backup was made: {other.said}: {other}")
                 raise
         time.sleep(PAUSE)
-
-
-@contextmanager
-def _lock_if_idle(app: AppPaths, settle: Callable[[], None]) -> Iterator[None]:
-    """Raises Locked.
-
-    The lock is not even tried if an operation was interrupted: the runner that resumes it needs it.
-    """
-    _require_idle(app)
-    with lock(app):
-        settle()
-        _require_idle(app)
-        yield
-
-
-def _require_idle(app: AppPaths) -> None:
-    if operation := unfinished(app):
-        raise Locked(operation)

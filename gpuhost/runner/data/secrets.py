@@ -73,7 +73,8 @@ def values(release: Release) -> dict[str, str]:
     if lost:
         raise Failure(
             f"secrets that were generated on this host are missing: {', '.join(lost)}",
-            fix=f"restore {release.app.generated}, or release again to generate new ones",
+            fix=f"put {release.app.generated} back from a copy: data may be encrypted with them; "
+            "if nothing needs them, release again, which generates new ones",
         )
     declared = {secret.name: secret for secret in release.plan.secrets}
     result = {name: _value(name, declared, release.secrets, ()) for name in declared}

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.file_names import shown
 
 
 def through_link(source: Path, name: str) -> str | None:
@@ -55,9 +56,3 @@ def open_real(source: Path, path: Path, *, make: bool = False) -> Iterator[Direc
         names = real.relative_to(root).parts
         with top.descend(names, make=make) as handle:
             yield handle
-
-
-def shown(path: PurePath | str) -> str:
-    """For a message: file names need not be UTF-8."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.runner.data import tarball_member
+from gpuhost.runner.data.room import require_room_in
 from gpuhost.runner.data.tarball_read import Archive, failing_as_one, open_archive, open_files
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
@@ -56,6 +57,7 @@ class _Unpacker:
 
     def add(self, info: tarfile.TarInfo, archive: Archive) -> None:
         """Raises Failure or OSError."""
+        require_room_in(self._top)
         path = tarball_member.path_of(info)
         parent, name = self._enter(path)
         if info.isdir():
@@ -71,6 +73,7 @@ class _Unpacker:
         elif info.isreg():
             with parent.create(name) as file:
                 for offset, piece in archive.content(info):
+                    require_room_in(self._top)
                     file.seek(offset)
                     file.write(piece)
                 file.truncate(tarball_member.size_of(info))

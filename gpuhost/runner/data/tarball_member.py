@@ -24,8 +24,6 @@ BLOCK = 512
 MOST_XATTRS = 1 << 20
 # Pieces of data in a sparse file; the rest is packed as one piece.
 MOST_PIECES = 50_000
-# Characters of a path in a message.
-SHOWN = 80
 Pieces = list[tuple[int, int]]  # offset, length
 
 
@@ -61,11 +59,6 @@ def member(
             "GNU.sparse.realsize": str(state.st_size),
         }
     return info
-
-
-def shown(path: str) -> str:
-    """For messages: a name can have any bytes, also line ends."""
-    return repr(path[:SHOWN])[1:-1] + ("…" if len(path) > SHOWN else "")
 
 
 def path_of(info: tarfile.TarInfo) -> str:

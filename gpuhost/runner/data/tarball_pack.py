@@ -22,6 +22,7 @@ from gpuhost.runner.data.tarball_read import Content, open_files
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import Entry
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.log import Log
 
 # Bytes of a path, with the zero at its end.
@@ -75,8 +76,7 @@ def _require_short(path: str) -> None:
     """Raises Failure."""
     if len(os.fsencode(path)) >= LONGEST_PATH:
         raise Failure(
-            f"{member.shown(path)} is too deep for a path, which has at most "
-            f"{LONGEST_PATH - 1} bytes",
+            f"{shown(path)} is too deep for a path, which has at most {LONGEST_PATH - 1} bytes",
             fix="move it up, or list other paths in x-gpuhost.backup",
         )
 
@@ -122,7 +122,7 @@ class _Packer:
         if self._left_out:
             self._log.write(
                 f"{self._name}: {self._left_out} sockets, pipes or devices are not packed, "
-                f"such as {member.shown(self._first_left_out)}"
+                f"such as {shown(self._first_left_out)}"
             )
 
     def require_time(self) -> None:
@@ -170,7 +170,7 @@ class _Packer:
         self.unpacked += state.st_size if pieces is None else sum(size for _, size in pieces)
         if reader.missing:
             self._log.write(
-                f"warning: {member.shown(path)} became shorter while it was read; its end is "
+                f"warning: {shown(path)} became shorter while it was read; its end is "
                 "filled with zeros"
             )
 

@@ -18,6 +18,8 @@ from gpuhost.runner.state.container import Before, Container, from_inspect
 from gpuhost.runner.state.health import epoch
 from gpuhost.runner.state.release import Release
 
+# Of the app's logs, after a failure.
+SHOWN = 30
 # Log lines of each container that are searched.
 LINES = 200
 # Characters of a line that are searched: for some patterns the time grows with their square.
@@ -145,16 +147,17 @@ def loading_line(release: Release) -> str | None:
     return _first_match(reversed(lines), patterns)
 
 
-def logs(release: Release, lines: int = 30) -> tuple[str, ...]:
+def logs(release: Release) -> tuple[str, ...]:
     """The last lines of the app's logs, secrets masked.
 
     Broken services get as many lines as they have; the others share the rest.
     """
     services = services_to_start(release)
     bad = {c.service for c in release_containers(release) if c.trouble or not c.is_up}
-    first = _shared([_log_lines(release, lines, name) for name in services if name in bad], lines)
-    others = [_log_lines(release, lines, name) for name in services if name not in bad]
-    return first + _shared(others, lines - len(first))
+    broken = [_log_lines(release, SHOWN, name) for name in services if name in bad]
+    first = _shared(broken, SHOWN)
+    others = [_log_lines(release, SHOWN, name) for name in services if name not in bad]
+    return first + _shared(others, SHOWN - len(first))
 
 
 def _log_lines(release: Release, lines: int, *services: str) -> tuple[str, ...]:

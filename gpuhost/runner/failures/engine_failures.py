@@ -74,7 +74,7 @@ START = (
     Signature(
         r"The container name \"/?(?P<name>[^\"]+)\" is already in use",
         "another container has the name {name}",
-        "run `docker rm {name}` if you do not need it, or remove container_name from the service",
+        "run `docker rename {name} {name}-before`, or remove container_name from the service",
     ),
     Signature(
         r"network (?P<name>\S+) was found but has incorrect label",
@@ -100,7 +100,8 @@ START = (
     Signature(
         r"network (?P<name>[0-9a-zA-Z_.-]+) not found",
         "a container uses a network that no longer exists: {name}",
-        "run `docker compose down` for that project, then release again; data in volumes is kept",
+        "run `docker compose down` for that project, then release again: this keeps volumes, but "
+        "not what containers wrote elsewhere (docker cp)",
     ),
     Signature(
         r"all predefined address pools have been fully subnetted|"
@@ -160,7 +161,7 @@ START = (
         r"Are you trying to mount a directory onto a file",
         "a mounted file is a directory on the host: the file did not exist when Docker first "
         "started the container",
-        "remove the empty directory, and put the file there",
+        "remove the empty directory with rmdir, and put the file there",
     ),
 )
 ENGINE = (

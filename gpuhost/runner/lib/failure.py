@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class Failure(Exception):
     """A stage failed.
@@ -16,3 +19,13 @@ class Failure(Exception):
         self.said = said
         self.output = output
         self.fix = fix
+
+
+@contextmanager
+def explained(what: str, fix: str) -> Iterator[None]:
+    """An OSError becomes a Failure. + what: failed"""
+    try:
+        yield
+    except OSError as error:
+        name = f"{error.filename!r}: " if error.filename else ""
+        raise Failure(f"{what}: {name}{error.strerror or error}", fix=fix) from error

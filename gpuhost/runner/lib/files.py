@@ -80,23 +80,23 @@ def read_json(path: Path) -> dict[str, Any]:
 LARGEST = 8 << 20
 
 
-def append(path: Path, line: str, *, mode: int = 0o644) -> None:
+def append(path: Path, line: str) -> None:
     """Append a line and sync it. Of a file that has grown large the newer half is kept."""
     if path.exists() and path.stat().st_size > LARGEST:
-        _halve(path, mode)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, mode)
+        _halve(path)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(line + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def _halve(path: Path, mode: int) -> None:
+def _halve(path: Path) -> None:
     with path.open("rb") as file:
         file.seek(-LARGEST // 2, os.SEEK_END)
         file.readline()  # the end of a line
         newer = file.read()
-    write(path, newer.decode("utf-8", "replace"), mode=mode)
+    write(path, newer.decode("utf-8", "replace"))
 
 
 def pieces(file: BinaryIO) -> Iterator[bytes]:
@@ -106,19 +106,23 @@ def pieces(file: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
-def set_aside(path: Path, name: str = "") -> Path:
+def set_aside(path: Path) -> Path:
     """Rename what is damaged, or of unknown use, so that it is neither used nor lost.
-
-    + name: of its new place, in the same directory
 
     Returns the new path.
     """
-    target, number = path.with_name(name or f"{path.name}.damaged"), 1
-    while os.path.lexists(target):
-        number += 1
-        target = target.with_name(f"{name or f'{path.name}.damaged'}.{number}")
+    target = damaged_path(path)
     path.rename(target)
     sync_directory(path.parent)
+    return target
+
+
+def damaged_path(path: Path) -> Path:
+    """Where `set_aside` would move it: no file has this name yet."""
+    target, number = path.with_name(f"{path.name}.damaged"), 1
+    while os.path.lexists(target):
+        number += 1
+        target = path.with_name(f"{path.name}.damaged.{number}")
     return target
 
 

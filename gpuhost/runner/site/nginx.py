@@ -42,7 +42,8 @@ def check(release: Release) -> None:
     if other:
         raise Failure(
             f"{other} is used by another site of this nginx: {other.file}",
-            fix="remove that site, or set another name or port for this one (nginx.server_names)",
+            fix=f"move {other.file} out of nginx's configuration, or set another name or port for "
+            "this site (nginx.server_names)",
         )
     _require_free_ports(release, ours)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
+from enum import IntEnum
 
 from gpuhost.runner.contract import (
     RELEASE,
-    REMOVE,
     RESTORE,
     RESTORE_FAILED,
     ROLLBACK,
@@ -21,27 +21,37 @@ from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages import restore as restore_stages
 from gpuhost.runner.stages.abandon import DAMAGED, abandon
 from gpuhost.runner.stages.engine import MAX_STARTS
-from gpuhost.runner.stages.transaction import keep, refuse, run_transaction
-from gpuhost.runner.stages.unfinished import cut, left_by_restore, settle_restore
-from gpuhost.runner.state import abort_request, results, transitions
+from gpuhost.runner.stages.transaction import follow_up, refuse, run_transaction
+from gpuhost.runner.stages.unfinished import end_left_restore, interrupted, left_by_restore
+from gpuhost.runner.state import abort_request, results
 from gpuhost.runner.state.journal import Journal
-from gpuhost.runner.state.operations import begin, end, unfinished
+from gpuhost.runner.state.lock import Interrupted
+from gpuhost.runner.state.operations import begin, begun, end
 from gpuhost.runner.state.recovery import recover
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import next_number
-from gpuhost.runner.state.transitions import RESTORE_UNREADABLE
-
-# Exit statuses after which systemd does not restart the runner.
-GOOD, FAILED, USAGE, UNRESTORED, LOCKED = 0, 1, 2, 3, 4
+from gpuhost.runner.state.transitions import RESTORE_DAMAGED, Do
 
 
-def run_new(app: AppPaths, verb: str, id: str, log: Log | None = None) -> int:
+class Exit(IntEnum):
+    """Exit statuses. systemd starts the runner again only after the last one."""
+
+    GOOD = 0
+    FAILED = 1
+    USAGE = 2
+    UNRESTORED = 3
+    LOCKED = 4
+    # The operation has not ended.
+    UNFORESEEN = 5
+
+
+def run_new(app: AppPaths, verb: str, id: str, log: Log | None = None) -> Exit:
     """Run or continue a release or a rollback, after what was left unfinished.
 
     + log: of the release
     """
     try:
-        aborted_by = settle(app, verb, id, log)
+        aborted_by = end_unfinished(app, verb, id, log)
         release = Release.open(app, id)
     except Failure as failure:
         release = Release.open(app, id)
@@ -50,7 +60,7 @@ def run_new(app: AppPaths, verb: str, id: str, log: Log | None = None) -> int:
     return _run_transaction(release, kind, aborted_by)
 
 
-def _run_transaction(release: Release, kind: str, aborted_by: str = "") -> int:
+def _run_transaction(release: Release, kind: str, aborted_by: str = "") -> Exit:
     """+ aborted_by: who has aborted this one before it began; "": nobody"""
     result = results.read(release.paths.result)
     if result is None:
@@ -65,57 +75,86 @@ def _run_transaction(release: Release, kind: str, aborted_by: str = "") -> int:
             if not is_last and not isinstance(error, BadPlan):
                 raise
             result = abandon(release.app, operation, error)
-    elif result.verified and unfinished(release.app):
-        # The runner was interrupted after the result, before `keep` had ended.
-        keep(release)
+    elif result.verified and begun(release.app):
+        # The runner was interrupted after the result, before `follow_up` had ended.
+        follow_up(release)
     end(release.app)
     return _exit_status(result)
 
 
-def begin_operation(app: AppPaths, kind: str, id: str, by: str, aborted_by: str) -> Operation:
+def begin_operation(app: AppPaths, kind: str, id: str, by: str, aborted_by: str = "") -> Operation:
     """Note the start of an operation; an interrupted one continues, with the time of its start."""
-    operation = unfinished(app)
+    operation = begun(app)
     if operation is None or (operation.kind, operation.id) != (kind, id):
         operation = Operation(kind, id, by, time.time())
         begin(app, operation)
     if aborted_by:
-        abort_request.request(app, aborted_by)
+        abort_request.request(app, operation, aborted_by)
     return operation
 
 
-def settle(app: AppPaths, verb: str, own_id: str, log: Log | None = None) -> str:
+def run_restore(app: AppPaths, name: str, by: str) -> Exit:
+    """Run or continue a restore, after what was left unfinished.
+
+    + name: of the backup
+    """
+    try:
+        aborted_by = _end_unfinished_operation(app, RESTORE, name)
+    except Failure as failure:
+        operation = Operation(RESTORE, name, by, time.time())
+        return _exit_status(restore_stages.refuse(app, operation, failure))
+    return _run_restore(app, name, by, aborted_by)
+
+
+def _run_restore(app: AppPaths, name: str, by: str, aborted_by: str = "") -> Exit:
+    # An interrupted restore continues: a new start would overwrite newer data.
+    begin_operation(app, RESTORE, name, by, aborted_by)
+    result = restore_stages.restore(app, name, by)
+    end(app)
+    return _exit_status(result)
+
+
+def end_unfinished(app: AppPaths, verb: str, own_id: str = "", log: Log | None = None) -> str:
     """Do what transitions.py says with what other verbs left unfinished.
 
-    + own_id: of the verb's own release or backup: it continues
+    + own_id: of the verb's own release: it continues
     + log: of the verb
 
     Returns who has aborted it meanwhile: the verb is aborted too; "": nobody.
 
-    Raises Failure, with the next step, if the verb is refused.
+    Raises Failure, with the next step, if the verb is refused; Interrupted if it must wait.
     """
-    aborted_by = settle_operation(app, verb, own_id, log)
-    operation = unfinished(app)
-    if operation is None or operation.id != own_id:
-        settle_restore(app, verb, own_id)
+    aborted_by = _end_unfinished_operation(app, verb, own_id, log)
+    operation = begun(app)
+    if operation is None or operation.id != own_id or not own_id:
+        end_left_restore(app, verb)
     return aborted_by
 
 
-def settle_operation(app: AppPaths, verb: str, own_id: str, log: Log | None = None) -> str:
+def _end_unfinished_operation(app: AppPaths, verb: str, own_id: str, log: Log | None = None) -> str:
     recover(app)
-    operation = unfinished(app)
-    left = left_by_restore(app)
-    if operation and operation.kind == RESTORE and left and left.state == RESTORE_UNREADABLE:
+    operation = begun(app)
+    if operation is None:
+        return ""
+    if operation.kind == RESTORE and _is_damaged(app):
         abandon(app, operation, f"{app.restoring} cannot be read")
         end(app)
         return ""
-    if operation is None or operation.id == own_id:
+    if operation.id == own_id and operation.kind in (RELEASE, ROLLBACK):
         return ""
-    if cut(operation).require(app, verb, own_id).do == transitions.GO_ON:
-        return ""
-    if operation.kind == REMOVE:
-        if verb == transitions.RELEASE:
-            end(app)
-        return ""
+    rule = interrupted(operation).require(app, verb, own_id)
+    if rule.do is Do.WAIT:
+        raise Interrupted(operation, rule.next)
+    return _finish(app, operation, log) if rule.do is Do.FINISH else ""
+
+
+def _is_damaged(app: AppPaths) -> bool:
+    left = left_by_restore(app)
+    return left is not None and left.state == RESTORE_DAMAGED
+
+
+def _finish(app: AppPaths, operation: Operation, log: Log | None) -> str:
+    """Finish or undo it. Returns who has aborted it meanwhile; "": nobody."""
     was_aborted = abort_request.requested_by(app)
     if log:
         log.stage(f"first the interrupted {operation.kind}")
@@ -128,7 +167,7 @@ def settle_operation(app: AppPaths, verb: str, own_id: str, log: Log | None = No
 
 def _resume(app: AppPaths, operation: Operation) -> None:
     if operation.kind == RESTORE:
-        run_restore(app, operation.id, operation.by)
+        _run_restore(app, operation.id, operation.by)
         return
     try:
         release = Release.open(app, operation.id)
@@ -139,19 +178,5 @@ def _resume(app: AppPaths, operation: Operation) -> None:
     _run_transaction(release, operation.kind)
 
 
-def run_restore(app: AppPaths, name: str, by: str, aborted_by: str = "") -> int:
-    # An interrupted restore continues: a new start would overwrite newer data.
-    begin_operation(app, RESTORE, name, by, aborted_by)
-    result = restore_stages.restore(app, name, by)
-    end(app)
-    return _exit_status(result)
-
-
-def _exit_status(result: Result) -> int:
-    return {VERIFIED: GOOD, RESTORE_FAILED: UNRESTORED}.get(result.state, FAILED)
-
-
-def settle_for_backup(app: AppPaths) -> None:
-    recover(app)
-    if unfinished(app) is None:
-        settle_restore(app, transitions.BACKUP)
+def _exit_status(result: Result) -> Exit:
+    return {VERIFIED: Exit.GOOD, RESTORE_FAILED: Exit.UNRESTORED}.get(result.state, Exit.FAILED)

@@ -198,6 +198,11 @@ def best_effort(log: Log, what: str = "") -> Iterator[None]:
 
 
 def as_failure(error: Exception) -> Failure:
+    if isinstance(error, Failure):
+        return error
     if isinstance(error, BadPlan):
         return Failure(str(error))
-    return error if isinstance(error, Failure) else Failure(f"gpuhost itself failed: {error!r}")
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return Failure(f"{place}{error.strerror}")
+    return Failure(f"gpuhost itself failed: {error!r}")

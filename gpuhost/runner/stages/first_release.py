@@ -20,7 +20,7 @@ from gpuhost.runner.state.releases import current_id
 
 
 @dataclass(frozen=True)
-class Left:
+class Existing:
     """Containers started by hand: those that are gone, in words, and the names of the others."""
 
     replaced: tuple[str, ...]
@@ -39,7 +39,7 @@ def _by_hand(c: Container) -> ByHand:
     return ByHand(c.name, c.image, c.image_id, c.directory, c.state == "running")
 
 
-def undo(release: Release) -> Left:
+def undo(release: Release) -> Existing:
     """Remove everything that the release has created, except volumes and directories.
 
     Raises Failure.
@@ -64,14 +64,14 @@ def _down(release: Release) -> None:
         raise Failure("docker compose down failed", output=outcome.tail)
 
 
-def _left(release: Release, present: dict[str, Container]) -> Left:
+def _left(release: Release, present: dict[str, Container]) -> Existing:
     by_hand = release.record.by_hand or {}
     kept = {id_: container for id_, container in by_hand.items() if id_ in present}
     # Compose stops a container before it creates its replacement.
     stopped = [id_ for id_ in kept if kept[id_].is_running and present[id_].state != "running"]
     if stopped:
         try_run(release.log, "docker", "start", *stopped, seconds=120, quiet=True)
-    return Left(
+    return Existing(
         replaced=tuple(str(c) for id_, c in by_hand.items() if id_ not in present),
         untouched=tuple(container.name for container in kept.values()),
     )

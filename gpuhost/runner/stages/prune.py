@@ -104,7 +104,7 @@ def old_failed_ids(releases: Sequence[Existing], current: str, keep: int) -> lis
 
 def _remove_source(paths: ReleasePaths) -> bool:
     """Whether there was a source."""
-    made = (paths.source, paths.unfinished, paths.unpacked_overlay)
+    made = (paths.source, paths.new_source, paths.unpacked_overlay)
     sources = [path for path in (*made, paths.archive, paths.overlay) if path.exists()]
     for path in sources:
         clear(path)

@@ -6,9 +6,11 @@ After an interruption the same call continues: releases/, which marks an app, is
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from gpuhost.runner.contract import REMOVE, AppPaths, resume_unit
 from gpuhost.runner.data import schedule
@@ -19,9 +21,8 @@ from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.site import certificates, nginx
 from gpuhost.runner.stages import prune
-from gpuhost.runner.stages.restore_leftovers import UNREAD, keep_unread
-from gpuhost.runner.stages.unfinished import settle_restore
-from gpuhost.runner.state import operations, transitions
+from gpuhost.runner.stages.restore_leftovers import ASIDE, on_other_disks, set_restore_aside
+from gpuhost.runner.state import operations
 from gpuhost.runner.state.release import Release
 
 QUICK = 60
@@ -55,8 +56,7 @@ def remove(app: AppPaths, by: str) -> list[str]:
     """
     if not app.releases.is_dir():
         return []
-    settle_restore(app, transitions.REMOVE)
-    keep_unread(app)
+    set_restore_aside(app)
     log, began = Log(app.home / "remove.log"), time.time()
     plans = list(_plans(app))
     projects = sorted({plan.project for plan in plans} or {app.home.name})
@@ -138,15 +138,18 @@ def _removed_line(projects: list[str], untagged: list[str]) -> str:
 
 
 def _kept_lines(app: AppPaths, volumes: list[str]) -> Iterator[str]:
+    damaged = "data of a restore that could not be read, maybe the only copy"
     words = {
         app.shared: "its data in shared/",
+        **dict.fromkeys(on_other_disks(app), "data that a restore has moved aside on another disk"),
         app.backups: "its backups",
-        app.home / UNREAD: "data of a restore that could not be read, maybe the only copy",
+        **dict.fromkeys(sorted(app.home.glob("*.damaged*")), "a damaged file that was moved aside"),
+        **{path: damaged for pattern in ASIDE for path in sorted(app.home.glob(pattern))},
         app.generated: "secrets generated on this host, which its data may need",
     }
     for path, what in words.items():
-        if path.exists():
-            yield f"kept: {what}; if nobody needs it any more: rm -r {path}"
+        if os.path.lexists(path):
+            yield f"kept: {what}; if nobody needs it any more: rm -r {quote(str(path))}"
     for name in volumes:
         yield f"kept: volume {name}; if nobody needs it any more: docker volume rm {name}"
     yield f"kept: the history of its releases, {app.history}"

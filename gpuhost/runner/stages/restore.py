@@ -24,11 +24,18 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
-from gpuhost.runner.stages.engine import as_failure, run_or_restore
-from gpuhost.runner.stages.restore_leftovers import keep_unread, settle
-from gpuhost.runner.stages.restore_stages import Restore, keep, restore_result
-from gpuhost.runner.stages.restore_state import STAGING, State, new_state, read_state
-from gpuhost.runner.stages.unfinished import settle_restore
+from gpuhost.runner.stages.engine import as_failure, best_effort, run_or_restore
+from gpuhost.runner.stages.restore_leftovers import end_restore, set_restore_aside
+from gpuhost.runner.stages.restore_stages import Restore, keep_previous, restore_result
+from gpuhost.runner.stages.restore_state import (
+    DONE,
+    STAGING,
+    UNDO_DONE,
+    State,
+    new_state,
+    read_state,
+)
+from gpuhost.runner.stages.unfinished import end_left_restore
 from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.release import Release
 
@@ -46,55 +53,81 @@ def restore(app: AppPaths, name: str, by: str) -> Result:
     + name: the backup's
     + by: who started the restore
     """
-    unfinished = operations.unfinished(app)
-    began = unfinished.started if unfinished else time.time()
+    operation = operations.begun(app)
+    began = operation.started if operation else time.time()
     home = paths(app, name)
     result = results.read(home.result)
     # With a result of the same start, the runner was interrupted after the end.
-    if not (result and unfinished and result.started == began):
+    if not (result and operation and result.started == began):
         result = _run(app, Operation(RESTORE, name, by, began))
-        results.audit(app, result)
-        if home.home.is_dir():
-            write_json(home.result, asdict(result))
+        _store(app, result)
     state = read_state(app)
     if state and state.backup == name and result.state != RESTORE_FAILED:
-        settle(app, state)
+        # If this fails, the next verb tries it again, and is refused until then.
+        with best_effort(Log(home.log), "what the restore left is not tidied up"):
+            end_restore(app, state)
     return result
+
+
+def refuse(app: AppPaths, operation: Operation, failure: Failure) -> Result:
+    """Store the result of a restore that does not begin."""
+    result = _failed(app, operation, failure, FAILED)
+    _store(app, result)
+    return result
+
+
+def _store(app: AppPaths, result: Result) -> None:
+    results.audit(app, result)
+    home = paths(app, result.id)
+    if home.home.is_dir():
+        write_json(home.result, asdict(result))
+
+
+def _failed(app: AppPaths, operation: Operation, failure: Failure, state: str) -> Result:
+    if paths(app, operation.id).home.is_dir():
+        Log(paths(app, operation.id).log).write(f"FAILED: {failure.said}")
+    details = {"said": failure.said, "output": failure.output, "fix": failure.fix}
+    return restore_result(operation, app, state, **details)
 
 
 def _run(app: AppPaths, operation: Operation) -> Result:
-    name, state = operation.id, read_state(app)
-    is_begun = state is not None and state.backup == name and state.step != STAGING
+    state = _continued(app, operation.id)
     try:
         work = _open(app, operation, state)
     except (Failure, BadPlan) as error:
-        failure = as_failure(error)
-        Log(paths(app, name).log).write(f"FAILED: {failure.said}")
-        details = {"said": failure.said, "output": failure.output, "fix": failure.fix}
-        return restore_result(operation, app, RESTORE_FAILED if is_begun else FAILED, **details)
+        is_begun = state is not None and state.step != STAGING
+        return _failed(app, operation, as_failure(error), RESTORE_FAILED if is_begun else FAILED)
     result = run_or_restore(work)
     if result.verified:
-        keep(work)
+        keep_previous(work)
     return result
+
+
+def _continued(app: AppPaths, name: str) -> State | None:
+    """The state of this restore, unless it has ended: then it begins anew."""
+    state = read_state(app)
+    if state is None or state.backup != name:
+        return None
+    has_ended = state.step in (DONE, UNDO_DONE) and results.read(paths(app, name).result)
+    return None if has_ended else state
 
 
 def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
     """Raises Failure or BadPlan."""
     name = operation.id
-    if state is None or state.backup != name:
-        stored.find(app, name)
-        settle_restore(app, RESTORE, name)
-        state = None
-    is_begun = state is not None and state.step != STAGING
-    if state and state.manifest and is_begun:
+    if state and state.manifest and state.step != STAGING:
         # It is finished or undone even if the backup has been deleted.
         backup = Stored(app.backups / name, state.manifest)
     else:
         backup = stored.find(app, name)
+    end_left_restore(app, RESTORE, name)
+    if state is None and (ended := read_state(app)):
+        # Of the same backup.
+        end_restore(app, ended)
     home = paths(app, name)
     home.home.mkdir(mode=0o700, exist_ok=True)
     if state is None:
-        keep_unread(app)
+        set_restore_aside(app)
         home.result.unlink(missing_ok=True)
         home.log.unlink(missing_ok=True)
     release = Release.open_current(app, Log(home.log))
@@ -103,6 +136,4 @@ def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
             f"{app.home.name} has no verified release to restore data for",
             fix="release it first, then restore",
         )
-    return Restore(
-        operation, release, backup, state if state and is_begun else new_state(app, backup)
-    )
+    return Restore(operation, release, backup, state or new_state(app, backup))

@@ -1,12 +1,13 @@
 """What a restore leaves: data that is not in place any more, or not yet. It is set aside.
 
 Nothing that the app may have written is deleted here: a person deletes backups/before-restore-TIME,
-backups/undone-restore-TIME and restore.unread.
+backups/undone-restore-TIME and restore.damaged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,29 +15,53 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.postgres import Server
 from gpuhost.runner.data.staging import limit, servers
 from gpuhost.runner.data.stored import Stored
-from gpuhost.runner.lib.files import clear, set_aside
-from gpuhost.runner.stages.restore_state import State
+from gpuhost.runner.lib.failure import explained
+from gpuhost.runner.lib.files import clear, point, set_aside
+from gpuhost.runner.stages.restore_state import STAGING, State
 from gpuhost.runner.state.release import Release
 
-UNREAD = "restore.unread"
+# What set_restore_aside makes, and a gpuhost before it.
+ASIDE = ("restore.damaged*", "restore.unread*")
 
 
-def settle(app: AppPaths, state: State) -> None:
-    """End a restore whose data is whole."""
-    # Before the exchange, the staged data is a copy of the backup; after an undo, the app may have
-    # written to it.
-    for exchange in state.exchanges:
-        exchange.set_staged_aside(app, exchange.aside.replace(state.aside, state.undone))
-    clear(app.restore)
+def end_restore(app: AppPaths, state: State) -> None:
+    """End a restore whose data is whole. Raises Failure."""
+    fix = "correct that, and try again; nothing is lost meanwhile"
+    with explained("what a restore left cannot be set aside", fix):
+        for exchange in state.exchanges:
+            if state.step == STAGING:
+                # A copy of the backup, or a part of it.
+                exchange.clear_staged(app)
+                continue
+            # After an undo, the app may have written to what was in place.
+            undone = exchange.set_staged_aside(app, state.undone_of(exchange))
+            exchange.remove_empty_aside(app)
+            _refer_to(app, app.backups / state.undone, undone)
+            _refer_to(app, app.backups / state.aside, Path(exchange.aside))
+        clear(app.restore)
     with suppress(OSError):
         # Unless something is in it.
         (app.backups / state.aside).rmdir()
 
 
-def keep_unread(app: AppPaths) -> None:
-    """Move restore/ away, if its state cannot be read: it may hold the only copy of something."""
+def _refer_to(app: AppPaths, home: Path, place: Path | None) -> None:
+    """A link to what is on another disk, in the directory of backups/ that people look into."""
+    if place and not place.is_relative_to(app.backups) and os.path.lexists(place):
+        home.mkdir(mode=0o700, exist_ok=True)
+        point(home / place.name.lstrip("."), str(place))
+
+
+def on_other_disks(app: AppPaths) -> Iterator[Path]:
+    """What restores have set aside there, and nobody has deleted yet."""
+    for link in sorted(app.backups.glob("*-restore-*/*")):
+        if link.is_symlink() and os.path.lexists(link.readlink()):
+            yield link.readlink()
+
+
+def set_restore_aside(app: AppPaths) -> None:
+    """Rename restore/, if its state cannot be read: it may hold the only copy of something."""
     if app.restore.exists():
-        set_aside(app.restore, UNREAD)
+        set_aside(app.restore)
 
 
 def save_databases(

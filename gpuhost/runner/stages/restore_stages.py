@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.contract import FAILED, RESTORE, RESTORED, AppPaths, Operation, Result
 from gpuhost.runner.data import stored
-from gpuhost.runner.data.staging import servers, stage
+from gpuhost.runner.data.exchange import Exchange
+from gpuhost.runner.data.staging import plan, servers, stage
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.commands import run
-from gpuhost.runner.lib.files import clear, write_json
+from gpuhost.runner.lib.failure import Failure, explained
+from gpuhost.runner.lib.files import clear
 from gpuhost.runner.stages import activation
-from gpuhost.runner.stages.engine import Stage, Work, best_effort
+from gpuhost.runner.stages.engine import Stage, Work, as_failure, best_effort
 from gpuhost.runner.stages.migrate import run_migration
 from gpuhost.runner.stages.render import ensure_resolved
 from gpuhost.runner.stages.restore_leftovers import save_databases
@@ -39,8 +46,7 @@ class Restore(Work):
         self.journal = StateJournal(self.app.restoring, state)
         self.stages = STAGES if release.plan.migrate else STAGES_WITHOUT_MIGRATION
         self.aside = self.app.backups / state.aside
-        what = "THE PREVIOUS DATA, OR THE APP WITH IT, COULD NOT BE RESTORED"
-        self.undo_warning = (what, f"the previous data is in {self.aside}")
+        self.undo_warning = ("THE PREVIOUS DATA, OR THE APP WITH IT, COULD NOT BE RESTORED",)
         self.gap: float | None = None
         self._stopped: float | None = None
 
@@ -82,8 +88,17 @@ class Restore(Work):
             aborted_by=state.aborted_by,
         )
 
+    @property
+    def _on_other_disks(self) -> list[Exchange]:
+        return [
+            one for one in self.state.exchanges if not Path(one.aside).is_relative_to(self.aside)
+        ]
+
     def undo(self, bad: Result) -> Result:
         """Move the previous data back, and verify the app with it."""
+        asides = sorted({str(self.aside), *(one.aside for one in self._on_other_disks)})
+        where = f"what is not in place again of the previous data is in {', '.join(asides)}"
+        self.undo_warning = (self.undo_warning[0], where)
         if not self.journal.has(END, "exchange back"):
             _exchange_back(self)
             self.journal.note(END, "exchange back")
@@ -100,33 +115,69 @@ def _stage(work: Restore) -> None:
     stored.require_intact(work.backup)
     ensure_resolved(work.release)
     is_new = not work.app.restore.exists()
+    for exchange in work.state.exchanges:
+        # Of this stage, which was interrupted.
+        exchange.clear_staged(work.app)
     clear(work.app.restore)
     work.app.restore.mkdir(mode=0o700)
-    write_json(work.app.restoring, asdict(work.state), mode=0o600)
+    work.journal.store(exchanges=(), begun=0)
     # Also if all is set aside on another disk: its name there depends on this one.
     work.aside.mkdir(mode=0o700, exist_ok=True)
     # Of an earlier restore, which could not dump them.
     names = ("aside", "beside") if is_new else ("aside",)
     save_databases(work.release, work.backup, work.aside, names, ".earlier")
-    exchanges = stage(work.release, work.backup, work.app.restore / "staged", work.aside)
-    work.change_state(exchanges=exchanges)
+    with explained("the backup cannot be staged", "correct that, and restore again"):
+        parts = plan(work.release, work.backup, work.app.restore / "staged", work.aside)
+        # First: what is staged on another disk is deleted if this ends here.
+        work.journal.store(exchanges=tuple(dict.fromkeys(part.exchange for part in parts)))
+        stage(work.release, work.backup, parts)
 
 
 def _exchange(work: Restore) -> None:
     _stop_app(work)
-    for exchange in work.state.exchanges:
-        exchange.put_in_place(work.app)
+    number = 0
+    for number, exchange in enumerate(work.state.exchanges, start=1):
+        begin, is_begun = partial(_begin, work, number), work.state.is_begun(number)
+        exchange.put_in_place(work.app, begin, is_begun=is_begun)
     for item, server in servers(work.release, work.backup):
-        server.swap()
+        server.swap(partial(_begin, work, number + 1))
         work.log.write(f"{item.name}: in place")
 
 
+def _begin(work: Restore, number: int) -> None:
+    if not work.state.is_begun(number):
+        work.journal.store(begun=number)
+
+
 def _exchange_back(work: Restore) -> None:
+    """Undo each exchange that was begun, also if another one cannot be undone."""
     _stop_app(work)
-    for _, server in servers(work.release, work.backup):
-        server.swap_back()
-    for exchange in reversed(work.state.exchanges):
-        exchange.undo(work.app)
+    exchanges = list(enumerate(work.state.exchanges, start=1))
+    undos: list[Callable[[], None]] = []
+    said: list[str] = []
+    if work.state.is_begun(len(exchanges) + 1):
+        with _collected(work, said):
+            undos += [server.swap_back for _, server in servers(work.release, work.backup)]
+    undos += [
+        partial(exchange.undo, work.app)
+        for number, exchange in reversed(exchanges)
+        if work.state.is_begun(number)
+    ]
+    for undo in undos:
+        with _collected(work, said):
+            undo()
+    if said:
+        raise Failure("; ".join(said))
+
+
+@contextmanager
+def _collected(work: Restore, said: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        failure = as_failure(error)
+        said.append(failure.said)
+        work.log.write(f"not undone: {failure.said}" + (failure.fix and f"; {failure.fix}"))
 
 
 def _keep_undone(work: Restore) -> None:
@@ -134,7 +185,10 @@ def _keep_undone(work: Restore) -> None:
     place = work.app.backups / work.state.undone
     with best_effort(work.log, "the restored database stays beside the previous one"):
         save_databases(work.release, work.backup, place, ("beside",))
-    work.log.write(f"the restored data is in {place}; delete it when you do not need it")
+    exchanges = work.state.exchanges
+    moved = [one for one in exchanges if os.path.lexists(Path(one.staged).parent)]
+    what = "the restored data, with what the app wrote to it, is in"
+    _tell_kept(work, what, place, map(work.state.undone_of, moved))
 
 
 STAGES = (
@@ -147,14 +201,27 @@ STAGES = (
 STAGES_WITHOUT_MIGRATION = tuple(stage for stage in STAGES if stage.name != "migrate")
 
 
-def keep(work: Restore) -> None:
+def keep_previous(work: Restore) -> None:
     """After a good restore: dump each previous database to a file, then drop it."""
     with best_effort(work.log, "the previous database stays beside the new one"):
         save_databases(work.release, work.backup, work.aside, ("aside",))
-    for exchange in work.state.exchanges:
-        exchange.clear_staged(work.app)
-    work.log.write(f"the previous data is in {work.aside}; delete it when you do not need it")
+    with best_effort(work.log, "what was staged is not deleted yet"):
+        for exchange in work.state.exchanges:
+            exchange.clear_staged(work.app)
+            exchange.remove_empty_aside(work.app)
+    asides = [one.aside for one in work.state.exchanges if os.path.lexists(one.aside)]
+    _tell_kept(work, "the previous data is in", work.aside, asides)
     work.log.write(f"verified, with the data of {work.backup.name}")
+
+
+def _tell_kept(work: Restore, what: str, home: Path, places: Iterable[str]) -> None:
+    """+ home: in backups/, with dumps of databases; + places: in it, or on other disks"""
+    dumps = [str(home)] if home.is_dir() and any(home.iterdir()) else []
+    found = dict.fromkeys(
+        [*dumps, *(str(home) if Path(one).is_relative_to(home) else one for one in places)]
+    )
+    if found:
+        work.log.write(f"{what} {', '.join(found)}; delete it when you do not need it")
 
 
 def _stop_app(work: Restore) -> None:

@@ -15,15 +15,15 @@ from gpuhost.runner.state.journal import BEGIN, END, UNDO, Entry, Journal
 STAGING, EXCHANGING, UNDOING = "staging", "exchanging", "undoing"
 # The previous data is back; the app has not been verified with it yet.
 DATA_BACK = "data-back"
-DONE, UNDONE = "done", "undone"
+DONE, UNDO_DONE = "done", "undone"
 # In the other steps only a part of the data may be exchanged.
-WHOLE = (STAGING, DATA_BACK, DONE, UNDONE)
+WHOLE = (STAGING, DATA_BACK, DONE, UNDO_DONE)
 # A note of the engine that is stored, and the step that it is stored as.
 STEPS = {
     (END, "stage"): EXCHANGING,
     (UNDO, RESTORE): UNDOING,
     (END, "exchange back"): DATA_BACK,
-    (END, "undo"): UNDONE,
+    (END, "undo"): UNDO_DONE,
     (END, "verify"): DONE,
 }
 # What has happened before a step.
@@ -34,7 +34,7 @@ PAST = {
     STAGING: (),
     UNDOING: _UNDOING,
     DATA_BACK: _BACK,
-    UNDONE: (*_BACK, (END, "undo")),
+    UNDO_DONE: (*_BACK, (END, "undo")),
 }
 
 
@@ -46,6 +46,9 @@ class State:
     aside: str  # directory under backups/
     step: str = STAGING
     exchanges: tuple[Exchange, ...] = ()
+    # How many of them were begun, in their order; one more: those of databases. None: of an earlier
+    # gpuhost, which did not note it.
+    begun: int | None = None
     # The backup's own, so that the restore can end without the backup once all is staged.
     manifest: Manifest | None = None
     said: str = ""  # why it is undone
@@ -57,6 +60,14 @@ class State:
     def undone(self) -> str:
         """The directory under backups/ for the data that an undo replaces."""
         return self.aside.replace("before-", "undone-", 1)
+
+    def undone_of(self, exchange: Exchange) -> str:
+        """Where the data that was exchanged is kept after an undo."""
+        return exchange.aside.replace(self.aside, self.undone)
+
+    def is_begun(self, number: int) -> bool:
+        """+ number: of an exchange, from 1"""
+        return self.begun is None or number <= self.begun
 
 
 class StateJournal(Journal):
@@ -72,8 +83,13 @@ class StateJournal(Journal):
     def note(self, event: str, stage: str = "") -> None:
         self.entries.append(Entry.now(event, stage))
         if step := STEPS.get((event, stage)):
-            self.state = replace(self.state, step=step)
-            write_json(self._path, asdict(self.state), mode=0o600)
+            self.store(step=step)
+
+    def store(self, **changed: object) -> None:
+        """Raises OSError; then the state is as before."""
+        state = replace(self.state, **changed)  # type: ignore[arg-type]
+        write_json(self._path, asdict(state), mode=0o600)
+        self.state = state
 
 
 def new_state(app: AppPaths, backup: Stored) -> State:
@@ -83,7 +99,7 @@ def new_state(app: AppPaths, backup: Stored) -> State:
     while (app.backups / aside).exists():
         number += 1
         aside = f"{first}.{number}"
-    return State(backup.name, aside, manifest=backup.manifest)
+    return State(backup.name, aside, begun=0, manifest=backup.manifest)
 
 
 def read_state(app: AppPaths) -> State | None:

@@ -25,7 +25,7 @@ def fetch(release: Release) -> None:
     if target.exists():
         release.log.write(f"{source.revision} is already on this host")
         return
-    temporary = release.paths.unfinished
+    temporary = release.paths.new_source
     clear(temporary)
     if source.kind == "git":
         checkout.check_out(release, source, temporary)

@@ -78,7 +78,7 @@ def run_transaction(release: Release) -> Result:
     result = replace(result, gap_s=downtime.seconds)
     results.write(release, result)
     if result.verified:
-        keep(release)
+        follow_up(release)
     else:
         _run_each(release, prune.trim)
     return result
@@ -175,7 +175,7 @@ class _Transaction(Work):
         return replace(bad, state=RESTORED, restored=previous.plan.id)
 
 
-def keep(release: Release) -> None:
+def follow_up(release: Release) -> None:
     """What follows a verified release; an error in it does not make the release fail."""
     release.log.stage("keep")
     steps = (schedule.install, activation.restore_cards, prune.prune, runner_cleanup.forget)

@@ -1,4 +1,4 @@
-"""Finds what another verb left unfinished, and does with it what state/transitions.py says."""
+"""Finds what another verb left unfinished, and what state/transitions.py says about it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 from gpuhost.runner.contract import REMOVE, RESTORE, AppPaths, Operation
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.stages.restore_leftovers import keep_unread, settle
+from gpuhost.runner.lib.files import damaged_path
+from gpuhost.runner.stages.restore_leftovers import end_restore, set_restore_aside
 from gpuhost.runner.stages.restore_state import WHOLE, read_state
 from gpuhost.runner.state import transitions
-from gpuhost.runner.state.transitions import TABLE, Rule
+from gpuhost.runner.state.transitions import Do, Rule, rule_of
 
-CUT = {RESTORE: transitions.RESTORE_CUT, REMOVE: transitions.REMOVAL_CUT}
+INTERRUPTED = {
+    RESTORE: transitions.RESTORE_INTERRUPTED,
+    REMOVE: transitions.REMOVAL_INTERRUPTED,
+}
 
 
 @dataclass(frozen=True)
@@ -27,41 +31,46 @@ class Left:
 
         + own_id: of the verb's own backup
         """
-        is_other = verb == transitions.RESTORE and self.id != own_id
-        rule = TABLE[self.state][transitions.RESTORE_OTHER if is_other else verb]
-        if rule.do == transitions.REFUSE:
+        is_other = verb == RESTORE and self.id != own_id
+        rule = rule_of(self.state, transitions.RESTORE_OTHER if is_other else verb)
+        if rule.do is Do.REFUSE:
             what = f"{self.state} ({self.id})" if self.id else self.state
             raise Failure(
                 f"refused: {what}",
-                fix=rule.next.format(id=self.id, home=app.home),
+                fix=next_step(app, rule, self.id),
             )
         return rule
 
 
-def cut(operation: Operation) -> Left:
-    """An operation that was interrupted."""
-    return Left(CUT.get(operation.kind, transitions.RELEASE_CUT), operation.id)
+def next_step(app: AppPaths, rule: Rule, id: str) -> str:
+    return rule.next.format(id=id, home=app.home, aside=damaged_path(app.restore))
+
+
+def interrupted(operation: Operation) -> Left:
+    return Left(INTERRUPTED.get(operation.kind, transitions.RELEASE_INTERRUPTED), operation.id)
 
 
 def left_by_restore(app: AppPaths) -> Left | None:
     """What a restore left that no operation continues."""
     state = read_state(app)
     if state is None:
-        return Left(transitions.RESTORE_UNREADABLE) if os.path.lexists(app.restoring) else None
+        return Left(transitions.RESTORE_DAMAGED) if os.path.lexists(app.restoring) else None
     is_whole = state.step in WHOLE
     return Left(transitions.RESTORE_ENDED if is_whole else transitions.RESTORE_BROKEN, state.backup)
 
 
-def settle_restore(app: AppPaths, verb: str, own_id: str = "") -> None:
-    """Before a verb: end a restore whose data is whole; its own continues by itself.
+def end_left_restore(app: AppPaths, verb: str, own_id: str = "") -> None:
+    """Before a verb: do with what a restore left what the table says.
+
+    + own_id: of the verb's own backup
 
     Raises Failure, with the next step, if the verb is refused.
     """
     left = left_by_restore(app)
-    if left is None or left.require(app, verb, own_id).do != transitions.FINISH:
+    if left is None:
         return
-    state = read_state(app)
-    if state is None:
-        keep_unread(app)
-    elif (verb, own_id) != (transitions.RESTORE, state.backup):
-        settle(app, state)
+    do, state = left.require(app, verb, own_id).do, read_state(app)
+    if do is Do.SET_ASIDE:
+        set_restore_aside(app)
+    elif do is Do.FINISH and state:
+        end_restore(app, state)

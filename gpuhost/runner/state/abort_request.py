@@ -9,21 +9,15 @@ from gpuhost.runner.lib.files import read_json, write_json
 from gpuhost.runner.state import operations
 
 
-def request(app: AppPaths, by: str) -> Operation | None:
-    """Ask for it; whoever carries the operation out, or continues it later, reads this.
-
-    Returns the operation; None: none is in progress or interrupted.
-    """
-    operation = operations.unfinished(app)
-    if operation:
-        write_json(app.abort, {"of": asdict(operation), "by": by})
-    return operation
+def request(app: AppPaths, operation: Operation, by: str) -> None:
+    """Ask for it; whoever carries the operation out, or continues it later, reads this."""
+    write_json(app.abort, {"of": asdict(operation), "by": by})
 
 
 def requested_by(app: AppPaths) -> str:
     """Who has asked for the end of the operation in progress; "": nobody."""
     value = read_json(app.abort)
-    operation = operations.unfinished(app)
+    operation = operations.begun(app)
     if not value or operation is None or value.get("of") != asdict(operation):
         return ""
     return str(value.get("by") or "somebody")

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.state import results
 from gpuhost.runner.state.lock import is_locked
-from gpuhost.runner.state.operations import unfinished
+from gpuhost.runner.state.operations import begun
 
 PAUSE = 0.2
 # Of one answer; the rest is in the next one.
@@ -47,7 +47,7 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
     if state == "ended" and offset + len(whole) < (path.stat().st_size if path.exists() else 0):
         state = "running"
     result = results.read(app.operation(release_id).result) if state == "ended" else None
-    operation = unfinished(app)
+    operation = begun(app)
     answer = {
         "state": state,
         "offset": offset + len(whole),
@@ -63,7 +63,7 @@ def _state(app: AppPaths, release_id: str, *, is_new: bool) -> str:
 
     + is_new: its runner may be starting
     """
-    operation = unfinished(app)
+    operation = begun(app)
     if operation and operation.id == release_id:
         return "running" if is_locked(app) else "lost"
     if results.read(app.operation(release_id).result):

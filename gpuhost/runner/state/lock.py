@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, Operation
-from gpuhost.runner.state.operations import unfinished
+from gpuhost.runner.state.operations import begun
 
 LOCKS = Path("/proc/locks")
 # A runner waits this long for a backup, which has the lock and is not an operation.
@@ -21,11 +21,24 @@ PAUSE = 0.2
 
 
 class Locked(Exception):
-    """Another operation has the lock, or was interrupted."""
+    """Another operation has the lock."""
+
+    said = "still in progress"
+    fix = ""
 
     def __init__(self, holder: Operation | None, otherwise: str = "a backup or a removal") -> None:
         super().__init__(holder.sentence if holder else otherwise)
         self.holder = holder
+
+
+class Interrupted(Locked):
+    """Another operation was interrupted, and must end first. + fix: how it does"""
+
+    said = "interrupted, and not continued"
+
+    def __init__(self, holder: Operation, fix: str) -> None:
+        super().__init__(holder)
+        self.fix = fix
 
 
 @contextmanager
@@ -44,7 +57,7 @@ def lock(
     with _opened(app.lock) as file:
         is_waiting = False
         while not _try_lock(file):
-            holder = unfinished(app)
+            holder = begun(app)
             if time.monotonic() - began >= (LOOK_S if holder else patience):
                 raise Locked(holder)
             if not holder and not is_waiting:

@@ -10,8 +10,8 @@ from gpuhost.runner.lib.files import read_json, remove, write_json
 KINDS = (RELEASE, ROLLBACK, RESTORE, REMOVE)
 
 
-def unfinished(app: AppPaths) -> Operation | None:
-    """The operation in progress, or an interrupted one."""
+def begun(app: AppPaths) -> Operation | None:
+    """The operation that has begun and not ended: in progress, or interrupted."""
     operation = Operation.lenient(read_json(app.attempt))
     if operation.kind in KINDS and (operation.id or operation.kind == REMOVE):
         return operation

@@ -14,7 +14,7 @@ from gpuhost.runner.state.releases import in_order
 
 def recover(app: AppPaths) -> None:
     """Replace a damaged attempt.json. A restore is found by its own state."""
-    if not os.path.lexists(app.attempt) or operations.unfinished(app):
+    if not os.path.lexists(app.attempt) or operations.begun(app):
         return
     operation = _newest_without_result(app)
     set_aside(app.attempt)

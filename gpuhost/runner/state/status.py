@@ -7,13 +7,13 @@ from dataclasses import asdict
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.state import results
 from gpuhost.runner.state.lock import is_locked
-from gpuhost.runner.state.operations import unfinished
+from gpuhost.runner.state.operations import begun
 from gpuhost.runner.state.releases import current_id, in_order
 
 
 def status(app: AppPaths) -> dict[str, object]:
     """The current release, the operation in progress, and all results, as JSON."""
-    operation = unfinished(app)
+    operation = begun(app)
     read = (results.read(app.release(id_).result) for id_ in in_order(app))
     ended = [result for result in read if result]
     return {

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gpuhost.runner import __main__ as entry
 from gpuhost.runner.contract import Result
-from gpuhost.runner.data import stored
+from gpuhost.runner.data import scheduled_backup, stored
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Migrate
 from gpuhost.runner.stages import (
@@ -33,7 +33,7 @@ from gpuhost.runner.stages import (
     runner_cleanup,
     transaction,
 )
-from gpuhost.runner.stages.first_release import Left
+from gpuhost.runner.stages.first_release import Existing
 from gpuhost.runner.state import results
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import App
@@ -154,9 +154,9 @@ def fake_stages(world: World) -> None:
         if world.broken == "restore":
             raise Failure("the previous one does not answer")
 
-    def undo_first(release: Release) -> Left:
+    def undo_first(release: Release) -> Existing:
         world.running.unlink(missing_ok=True)
-        return Left((), ())
+        return Existing((), ())
 
     fakes: dict[str, Callable[[Release], None]] = dict.fromkeys(
         ("preflight", "source", "render", "build", "migrate", "nginx"), nothing
@@ -166,6 +166,8 @@ def fake_stages(world: World) -> None:
         real = getattr(transaction, group)
         changed = tuple(replace(s, run=fakes.get(s.name, s.run)) for s in real)
         setattr(transaction, group, changed)
+    wait = scheduled_backup._wait_and_back_up
+    scheduled_backup._wait_and_back_up = lambda app, log, _, end: wait(app, log, -1, end)
     activation.activate = activate
     activation.restore_cards = nothing
     first_release.note_existing = nothing

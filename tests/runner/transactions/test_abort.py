@@ -35,13 +35,19 @@ def begun(app: AppPaths, release_id: str = NEW, kind: str = "release") -> Operat
     return operation
 
 
+def ask_for_abort(app: AppPaths) -> None:
+    operation = operations.begun(app)
+    assert operation
+    abort_request.request(app, operation, BOB)
+
+
 def aborting(app: AppPaths, stages: Stages, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bob asks for the abort while this stage runs; the stage ends well."""
     real = stages.stage(stage)
 
     def ask(release: Release) -> None:
         real(release)
-        abort_request.request(app, BOB)
+        ask_for_abort(app)
 
     for group in ("PREPARING", "ACTIVATING"):
         fakes = getattr(transaction, group)
@@ -141,7 +147,7 @@ def test_an_undo_that_has_begun_is_not_aborted(app: AppPaths, stages: Stages) ->
     for event, stage in ((START, ""), (BEGIN, "up"), (END, "up"), (UNDO, "verify")):
         journal.note(event, stage)
     begun(app)
-    abort_request.request(app, BOB)
+    ask_for_abort(app)
     ended = run_transaction(Release.open(app, NEW))
     assert (ended.state, ended.aborted_by) == ("restored", "")
 
@@ -152,7 +158,7 @@ def test_a_failure_of_a_command_that_was_ended_is_reported_as_the_abort(
     with_old(app)
     release = a_release(app, NEW)
     begun(app)
-    abort_request.request(app, BOB)
+    ask_for_abort(app)
     stages.wrong["preflight"] = Failure("git fetch failed: terminated")
     assert run_transaction(release).said == f"aborted by {BOB}"
 
@@ -211,7 +217,7 @@ def test_a_release_after_an_aborted_one_runs(
     with_old(app)
     a_release(app, NEW)
     begun(app)
-    abort_request.request(app, BOB)
+    ask_for_abort(app)
     newest = "20260103-000000-cccccccc"
     release = a_release(app, newest)
     assert run_runner(monkeypatch, app.home, "release", newest) == 0

@@ -115,7 +115,7 @@ def test_a_damaged_file_neither_stops_the_next_verbs_nor_is_tried_for_ever(
     assert "Traceback" not in capsys.readouterr().err
     a_release(app, NEWEST)
     assert run_runner(monkeypatch, app.home, "release", NEWEST) == 0
-    assert (current(app), operations.unfinished(app)) == (NEWEST, None)
+    assert (current(app), operations.begun(app)) == (NEWEST, None)
     # What was interrupted is not forgotten, unless nothing says that it was.
     if (name, damage) != ("attempt.json", missing):
         result = results.read(app.release(NEW).result)

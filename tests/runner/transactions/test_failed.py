@@ -12,7 +12,7 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Migrate
 from gpuhost.runner.stages import transaction
-from gpuhost.runner.stages.first_release import Left
+from gpuhost.runner.stages.first_release import Existing
 from gpuhost.runner.stages.transaction import run_transaction
 from gpuhost.runner.state import journal, results
 from gpuhost.runner.state.release import Release
@@ -88,7 +88,7 @@ def test_manually_started_containers_that_were_replaced_are_reported(
     app: AppPaths, stages: Stages
 ) -> None:
     stages.wrong["up"] = Failure("port taken")
-    stages.left = Left(("web-1: image web:1 (sha256:1)",), ("db-1",))
+    stages.left = Existing(("web-1: image web:1 (sha256:1)",), ("db-1",))
     ended = run_transaction(a_release(app, NEW))
     assert (ended.state, ended.replaced, ended.untouched) == ("undone", *vars(stages.left).values())
     log = app.release(NEW).log.read_text()

@@ -1,0 +1,41 @@
+"""Room on the disk to which data is restored: the app runs and writes there too."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from gpuhost.runner.data.stored import RESERVE
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
+from gpuhost.runner.lib.failure import Failure
+
+# A small disk, of the app alone, needs less.
+PART = 20
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes."""
+
+    total: int
+    free: int
+
+    @classmethod
+    def of(cls, directory: DirectoryHandle) -> Room:
+        usage = shutil.disk_usage(directory.number)
+        return cls(usage.total, usage.free)
+
+    @property
+    def reserve(self) -> int:
+        """What a restore leaves free."""
+        return min(RESERVE, self.total // PART)
+
+
+def require_room_in(directory: DirectoryHandle) -> None:
+    """While data is restored into it. Raises Failure."""
+    room = Room.of(directory)
+    if room.free < room.reserve // 2:
+        raise Failure(
+            f"the disk of {directory.path} is nearly full: the restore was ended",
+            fix="free disk space first: the present data is kept until the app is verified",
+        )

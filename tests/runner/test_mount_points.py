@@ -1,0 +1,104 @@
+"""A path that is a mount point is refused with an advice, which restores the same by hand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gpuhost.runner.data import backup
+from gpuhost.runner.plan import Backup
+from gpuhost.runner.stages.restore import restore
+from tests.runner.host_fixtures import NEW, App, app, programs
+from tests.runner.restore_fixtures import (
+    DB,
+    NOW,
+    Activation,
+    a_backup,
+    activated,
+    app_data,
+    database,
+    mounted,
+    root,
+    state,
+)
+
+__all__ = ["activated", "app", "mounted", "programs"]
+
+pytestmark = root
+
+
+def follow(fix: str, path: Path, kept: Path) -> None:
+    """What a person does: the sentence is in front of the command."""
+    before, _, command = fix.partition("then run ")
+    kept.mkdir()
+    if f"move what is in {path} to another directory" in before:
+        for inner in path.iterdir():
+            shutil.move(inner, kept)
+    else:
+        assert f"copy {path} " in before
+        shutil.copy(path, kept)
+    if f"move {path}-* to another directory" in before:
+        for beside in path.parent.glob(f"{path.name}-*"):
+            shutil.move(beside, kept)
+    subprocess.run(["sh", "-ec", command], check=True)
+
+
+@pytest.mark.parametrize("path", ["public/audio", "settings.json", DB])
+def test_a_mount_point(
+    app: App, activated: Activation, mounted: Callable[..., None], tmp_path: Path, path: str
+) -> None:
+    name = a_backup(app)
+    target = app.paths.shared / path
+    before = state(app)
+    mounted("--bind", target, target)
+    ended = restore(app.paths, name, "ada")
+    assert (ended.state, "is a mount point" in ended.said, state(app)) == ("failed", True, NOW)
+    assert before == NOW
+    follow(ended.fix, target, tmp_path / "kept")
+    assert dict(zip(("public/audio", "settings.json", DB), (state(app)[i] for i in (1, 2, 0)),
+                    strict=True))[path] in (["then.mp3"], "then")  # fmt: skip
+    assert any((tmp_path / "kept").iterdir())
+    assert list((tmp_path / "kept").rglob("*.tar.gz")) == []
+
+
+def test_a_mount_point_with_a_database_in_it(
+    app: App, activated: Activation, mounted: Callable[..., None], tmp_path: Path
+) -> None:
+    app.data("data/other", "then")
+    database(app, "then")
+    os.chown(app.paths.shared / DB, 1001, 1002)
+    (app.paths.shared / DB).chmod(0o640)
+    name = backup.backup(
+        app.release(NEW, backup=Backup(sqlite=(DB,), paths=("data",)), is_current=True), "schedule"
+    )
+    app.data("data/other", "now")
+    database(app, "now", wal=True)
+    data = app.paths.shared / "data"
+    mounted("--bind", data, data)
+    ended = restore(app.paths, name, "ada")
+    follow(ended.fix, data, tmp_path / "kept")
+    assert (app_data(app), (data / "other").read_text()) == ("then", "then")
+    status = (app.paths.shared / DB).stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1001, 1002, 0o640)
+    assert (tmp_path / "kept/other").read_text() == "now"
+
+
+def test_a_mount_in_a_directory_would_be_moved_away_with_it(
+    app: App, activated: Activation, mounted: Callable[..., None], tmp_path: Path
+) -> None:
+    name = a_backup(app)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/large").write_text("on the disk")
+    inner = app.data("public/audio/on a disk/x").parent
+    mounted("--bind", tmp_path / "disk", inner)
+    ended = restore(app.paths, name, "ada")
+    assert (ended.state, f"{inner} is a mount point" in ended.said) == ("failed", True)
+    command = ended.fix.partition("run ")[2].partition(", and restore")[0]
+    subprocess.run(["sh", "-ec", command], check=True)
+    assert restore(app.paths, name, "ada").state == "verified"
+    assert (tmp_path / "disk/large").read_text() == "on the disk"

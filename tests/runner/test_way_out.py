@@ -1,0 +1,90 @@
+"""A link of a container may not lead a mount to what that container cannot write anyway."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gpuhost.runner.data.safe_paths import require_no_way_out
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.plan import Directory
+from tests.runner.host_fixtures import ME, NEW, OLD, App, app, as_resolved
+
+__all__ = ["app"]
+
+
+def mounting(app: App, *paths: str) -> dict[str, object]:
+    binds = [
+        {"type": "bind", "source": str(app.paths.shared / path), "target": f"/{path}"}
+        for path in paths
+    ]
+    return {"web": {"volumes": binds}}
+
+
+@pytest.mark.parametrize(
+    ("mounts", "link", "target", "is_refused"),
+    [
+        (("data",), "data/models", "other", False),
+        (("data",), "data/models", "../secrets", True),
+        (("data",), "data/models", "../../shared", True),
+        (("data",), "data/models", "/", True),
+        ((".",), "data/models", "../secrets", False),
+        # The innermost: what else is in data/ may be of another service.
+        (("data", "data/models"), "data/models/inner", "../private", True),
+        # A directory in which only a person puts links.
+        (("data/models/inner",), "data/models", "../secrets", False),
+    ],
+)
+def test_a_link_in_a_mount(
+    app: App, mounts: tuple[str, ...], link: str, target: str, is_refused: bool
+) -> None:
+    app.data("secrets/key", "of another service")
+    app.data("data/other/file")
+    app.data("data/private/file")
+    path = app.paths.shared / "data/models/inner"
+    (app.paths.shared / link).parent.mkdir(parents=True, exist_ok=True)
+    release = app.release()
+    as_resolved(release, mounting(app, *mounts, str(path.relative_to(app.paths.shared))))
+    (app.paths.shared / link).symlink_to(target)
+    if is_refused:
+        with pytest.raises(Failure, match=r"web: .* is a link"):
+            require_no_way_out(release, path, "web")
+    else:
+        require_no_way_out(release, path, "web")
+
+
+def test_a_link_above_a_directory_that_only_an_older_release_mounts(
+    app: App, tmp_path: Path
+) -> None:
+    """It is not looked at itself, and would vouch for whatever it leads to."""
+    (tmp_path / "of-the-host/models").mkdir(parents=True)
+    as_resolved(app.release(OLD), mounting(app, "data", "data/sub"))
+    release = app.release(NEW, directories=(Directory("data/sub", ME, "0755"),))
+    as_resolved(release, mounting(app, "data", "data/sub/models"))
+    app.data("data/file")
+    (app.paths.shared / "data/sub").symlink_to(tmp_path / "of-the-host")
+    with pytest.raises(Failure, match="data/sub is a link"):
+        require_no_way_out(release, app.paths.shared / "data/sub/models", "web")
+
+
+def test_a_directory_that_becomes_a_link_while_it_is_looked_at(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = app.release()
+    as_resolved(release, mounting(app, "data", "data/sub/models"))
+    sub = app.data("data/sub/models/file").parent.parent
+    real = DirectoryHandle.look
+
+    def look(handle: DirectoryHandle, name: str) -> os.stat_result | None:
+        state = real(handle, name)
+        if name == "sub":
+            sub.rename(sub.with_name("kept"))
+            sub.symlink_to("/")
+        return state
+
+    monkeypatch.setattr(DirectoryHandle, "look", look)
+    with pytest.raises(Failure, match=r"web: .*/sub/models: Not a directory"):
+        require_no_way_out(release, sub / "models", "web")
