@@ -13,7 +13,7 @@ import pytest
 from gpuhost.runner.data import backup
 from gpuhost.runner.plan import Backup
 from gpuhost.runner.stages.restore import restore
-from tests.runner.host_fixtures import NEW, App, app, programs
+from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import (
     DB,
     NOW,
@@ -32,8 +32,11 @@ __all__ = ["activated", "app", "mounted", "programs"]
 pytestmark = root
 
 
-def follow(fix: str, path: Path, kept: Path) -> None:
-    """What a person does: the sentence is in front of the command."""
+DOCS = Path(__file__).parents[2] / "docs/restore.md"
+
+
+def follow(fix: str, path: Path, kept: Path, programs: Programs) -> None:
+    """What a person does: the sentence is in front of the command, the rest in the docs."""
     before, _, command = fix.partition("then run ")
     kept.mkdir()
     if f"move what is in {path} to another directory" in before:
@@ -45,12 +48,29 @@ def follow(fix: str, path: Path, kept: Path) -> None:
     if f"move {path}-* to another directory" in before:
         for beside in path.parent.glob(f"{path.name}-*"):
             shutil.move(beside, kept)
-    subprocess.run(["sh", "-ec", command], check=True)
+    by_hand = DOCS.read_text(encoding="utf-8").partition("## By hand")[2]
+    script = by_hand.partition("```sh\n")[2].partition("```")[0]
+    for words, meant in (
+        ("# the command of the message", command),
+        ("=NAME", "=app"),
+        ("/root/stopped", str(kept.with_name("stopped"))),
+    ):
+        assert words in script
+        script = script.replace(words, meant)
+    environment = {**os.environ, "PATH": f"{programs.directory}:{os.environ['PATH']}"}
+    programs.answer("docker ps -q *", "c0ffee\n0ddb0y\n")
+    subprocess.run(["sh", "-ec", script], check=True, env=environment)
+    assert programs.calls[-2:] == ["docker stop c0ffee 0ddb0y", "docker start c0ffee 0ddb0y"]
 
 
 @pytest.mark.parametrize("path", ["public/audio", "settings.json", DB])
 def test_a_mount_point(
-    app: App, activated: Activation, mounted: Callable[..., None], tmp_path: Path, path: str
+    app: App,
+    programs: Programs,
+    activated: Activation,
+    mounted: Callable[..., None],
+    tmp_path: Path,
+    path: str,
 ) -> None:
     name = a_backup(app)
     target = app.paths.shared / path
@@ -59,7 +79,7 @@ def test_a_mount_point(
     ended = restore(app.paths, name, "ada")
     assert (ended.state, "is a mount point" in ended.said, state(app)) == ("failed", True, NOW)
     assert before == NOW
-    follow(ended.fix, target, tmp_path / "kept")
+    follow(ended.fix, target, tmp_path / "kept", programs)
     assert dict(zip(("public/audio", "settings.json", DB), (state(app)[i] for i in (1, 2, 0)),
                     strict=True))[path] in (["then.mp3"], "then")  # fmt: skip
     assert any((tmp_path / "kept").iterdir())
@@ -67,7 +87,11 @@ def test_a_mount_point(
 
 
 def test_a_mount_point_with_a_database_in_it(
-    app: App, activated: Activation, mounted: Callable[..., None], tmp_path: Path
+    app: App,
+    programs: Programs,
+    activated: Activation,
+    mounted: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     app.data("data/other", "then")
     database(app, "then")
@@ -81,7 +105,7 @@ def test_a_mount_point_with_a_database_in_it(
     data = app.paths.shared / "data"
     mounted("--bind", data, data)
     ended = restore(app.paths, name, "ada")
-    follow(ended.fix, data, tmp_path / "kept")
+    follow(ended.fix, data, tmp_path / "kept", programs)
     assert (app_data(app), (data / "other").read_text()) == ("then", "then")
     status = (app.paths.shared / DB).stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1001, 1002, 0o640)

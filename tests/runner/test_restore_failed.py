@@ -18,7 +18,7 @@ from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write, write_json
 from gpuhost.runner.plan import Migrate
-from gpuhost.runner.stages import activation, restore_stages
+from gpuhost.runner.stages import activation, restore_exchange, restore_stages
 from gpuhost.runner.stages import restore as entry
 from gpuhost.runner.stages.restore import paths, restore
 from gpuhost.runner.state import abort_request, operations
@@ -190,7 +190,8 @@ def test_an_interrupted_restore_needs_no_backup_to_finish(
 ) -> None:
     name = a_backup(app)
     with monkeypatch.context() as patched, pytest.raises(Cut):
-        patched.setattr(restore_stages, "stage" if step == "staging" else "_stop_app", _killed)
+        at = (restore_stages, "stage") if step == "staging" else (restore_exchange, "stop_app")
+        patched.setattr(*at, _killed)
         restore(app.paths, name, "ada")
     assert json.loads(app.paths.restoring.read_text())["step"] == step
     shutil.rmtree(app.paths.backups / name)

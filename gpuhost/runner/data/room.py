@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from gpuhost.runner.data.stored import RESERVE
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.sizes import format_size
 
 # A small disk, of the app alone, needs less.
 PART = 20
+FIX = "free disk space first: the present data is kept until the app is verified"
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,16 @@ class Room:
         """What a restore leaves free."""
         return min(RESERVE, self.total // PART)
 
+    def require(self, need: int, where: str) -> None:
+        """Raises Failure. + need: bytes; + where: for the message"""
+        if self.free < need + self.reserve:
+            raise Failure(
+                f"not enough disk space to restore: {format_size(need)} needed, "
+                f"{format_size(self.free)} free on the disk of {where}, of which "
+                f"{format_size(self.reserve)} are left to the app",
+                fix=FIX,
+            )
+
 
 def require_room_in(directory: DirectoryHandle) -> None:
     """While data is restored into it. Raises Failure."""
@@ -37,5 +49,5 @@ def require_room_in(directory: DirectoryHandle) -> None:
     if room.free < room.reserve // 2:
         raise Failure(
             f"the disk of {directory.path} is nearly full: the restore was ended",
-            fix="free disk space first: the present data is kept until the app is verified",
+            fix=FIX,
         )

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.contract import FAILED, RESTORE, RESTORED, AppPaths, Operation, Result
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.exchange import Exchange
-from gpuhost.runner.data.staging import plan, servers, stage
+from gpuhost.runner.data.restore_plan import plan
+from gpuhost.runner.data.staging import stage
 from gpuhost.runner.data.stored import Stored
-from gpuhost.runner.lib.commands import run
-from gpuhost.runner.lib.failure import Failure, explained
+from gpuhost.runner.lib.failure import explained
 from gpuhost.runner.lib.files import clear
 from gpuhost.runner.stages import activation
-from gpuhost.runner.stages.engine import Stage, Work, as_failure, best_effort
+from gpuhost.runner.stages.engine import Stage, Work, best_effort
 from gpuhost.runner.stages.migrate import run_migration
 from gpuhost.runner.stages.render import ensure_resolved
+from gpuhost.runner.stages.restore_exchange import exchange_back, exchange_data
 from gpuhost.runner.stages.restore_leftovers import save_databases
 from gpuhost.runner.stages.restore_state import DONE, State, StateJournal
 from gpuhost.runner.state import abort_request
 from gpuhost.runner.state.journal import END
 from gpuhost.runner.state.release import Release
-
-STOP_S = 30
-RUNNING = '{{.ID}} {{.Label "com.docker.compose.service"}}'
 
 
 class Restore(Work):
@@ -100,7 +96,7 @@ class Restore(Work):
         where = f"what is not in place again of the previous data is in {', '.join(asides)}"
         self.undo_warning = (self.undo_warning[0], where)
         if not self.journal.has(END, "exchange back"):
-            _exchange_back(self)
+            exchange_back(self.release, self.backup, self.state)
             self.journal.note(END, "exchange back")
             self.log.write("the previous data is in place again")
         if not self.journal.has(END, "undo"):
@@ -133,53 +129,6 @@ def _stage(work: Restore) -> None:
         stage(work.release, work.backup, parts)
 
 
-def _exchange(work: Restore) -> None:
-    _stop_app(work)
-    number = 0
-    for number, exchange in enumerate(work.state.exchanges, start=1):
-        begin, is_begun = partial(_begin, work, number), work.state.is_begun(number)
-        exchange.put_in_place(work.app, begin, is_begun=is_begun)
-    for item, server in servers(work.release, work.backup):
-        server.swap(partial(_begin, work, number + 1))
-        work.log.write(f"{item.name}: in place")
-
-
-def _begin(work: Restore, number: int) -> None:
-    if not work.state.is_begun(number):
-        work.journal.store(begun=number)
-
-
-def _exchange_back(work: Restore) -> None:
-    """Undo each exchange that was begun, also if another one cannot be undone."""
-    _stop_app(work)
-    exchanges = list(enumerate(work.state.exchanges, start=1))
-    undos: list[Callable[[], None]] = []
-    said: list[str] = []
-    if work.state.is_begun(len(exchanges) + 1):
-        with _collected(work, said):
-            undos += [server.swap_back for _, server in servers(work.release, work.backup)]
-    undos += [
-        partial(exchange.undo, work.app)
-        for number, exchange in reversed(exchanges)
-        if work.state.is_begun(number)
-    ]
-    for undo in undos:
-        with _collected(work, said):
-            undo()
-    if said:
-        raise Failure("; ".join(said))
-
-
-@contextmanager
-def _collected(work: Restore, said: list[str]) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        failure = as_failure(error)
-        said.append(failure.said)
-        work.log.write(f"not undone: {failure.said}" + (failure.fix and f"; {failure.fix}"))
-
-
 def _keep_undone(work: Restore) -> None:
     """Keep the restored data that is not in place any more: the app may have written to it."""
     place = work.app.backups / work.state.undone
@@ -189,6 +138,10 @@ def _keep_undone(work: Restore) -> None:
     moved = [one for one in exchanges if os.path.lexists(Path(one.staged).parent)]
     what = "the restored data, with what the app wrote to it, is in"
     _tell_kept(work, what, place, map(work.state.undone_of, moved))
+
+
+def _exchange(work: Restore) -> None:
+    exchange_data(work.release, work.backup, work.journal)
 
 
 STAGES = (
@@ -222,20 +175,6 @@ def _tell_kept(work: Restore, what: str, home: Path, places: Iterable[str]) -> N
     )
     if found:
         work.log.write(f"{what} {', '.join(found)}; delete it when you do not need it")
-
-
-def _stop_app(work: Restore) -> None:
-    """Stop all containers except database servers, whose data is exchanged inside them."""
-    databases = {item.service for item in work.backup.manifest.items if item.kind == "postgres"}
-    project = f"label=com.docker.compose.project={work.release.plan.project}"
-    words = ("docker", "ps", "--no-trunc", "--format", RUNNING, "--filter", project)
-    listed = run(work.log, *words, seconds=60, what="docker ps", quiet=True)
-    containers = (line.split() for line in listed.splitlines())
-    # By label: a person may have started a service of another profile.
-    writers = [container for container, *service in containers if not databases & set(service)]
-    if writers:
-        what, seconds = "stopping the app", STOP_S + 90
-        run(work.log, "docker", "stop", "-t", str(STOP_S), *writers, seconds=seconds, what=what)
 
 
 def restore_result(operation: Operation, app: AppPaths, state: str, **more: Any) -> Result:
