@@ -22,6 +22,10 @@ NO_ACCESS = Cause(
     "docker info | grep -i -e cgroup -e rootless; "
     "cat /etc/nvidia-container-runtime/config.toml; then run the deploy again",
 )
+GENERATE = (
+    "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate "
+    "--output=/etc/cdi/nvidia.yaml if that file exists; then run the deploy again"
+)
 RESTART = 'systemctl restart docker, or docker_restart="always"; then run the deploy again'
 # Messages of moby, nvidia-container-toolkit and libnvidia-container; the first match decides.
 CAUSES: tuple[tuple[str, Cause], ...] = (
@@ -38,7 +42,8 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         Cause("the engine does not know the runtime nvidia", f"{RESTART} (see docker.config)"),
     ),
     (
-        r"WSL environment detected|GPU access blocked by the operating system",
+        r"WSL environment detected|GPU access blocked by the operating system"
+        r"|stat failed: /usr/lib/wsl/",
         Cause(
             "this host is WSL, and Windows gives it no GPU",
             "update the driver in Windows, then: wsl --update; wsl --shutdown",
@@ -72,6 +77,13 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
+        r"failed to stat CDI host device \"?/dev/dri/",
+        Cause(
+            "the CDI specification names the cards' nodes in /dev/dri as they were at another boot",
+            GENERATE,
+        ),
+    ),
+    (
         r"failed to stat CDI host device",
         Cause(
             "the CDI specification names a device node that is not there",
@@ -83,8 +95,7 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         r"\.so\.\d{3}\.[\d.]+: no such file",
         Cause(
             "the CDI specification is of another version of the driver",
-            "systemctl restart nvidia-cdi-refresh; nvidia-ctk cdi generate "
-            "--output=/etc/cdi/nvidia.yaml if that file exists; then run the deploy again",
+            GENERATE,
         ),
     ),
     (
@@ -132,7 +143,9 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
-        r"Failed to initialize NVML: (Unknown Error|Insufficient Permissions)",
+        r"Failed to initialize NVML: (Unknown Error|Insufficient Permissions)"
+        r"|nvml error: (?:insufficient|no) permission"
+        r"|Unable to determine the device handle for .*: *Unknown Error",
         NO_ACCESS,
     ),
     (
@@ -148,6 +161,13 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
             "accept-nvidia-visible-devices-envvar-when-unprivileged = false in the toolkit's "
             "config.toml, which the engine needs for --gpus",
             "set it to true in /etc/nvidia-container-runtime/config.toml",
+        ),
+    ),
+    (
+        r"device error: (?:MIG|GPU)-\S+: unknown device",
+        Cause(
+            "there is no such card or MIG instance: instances get new UUIDs when made anew",
+            "nvidia-smi -L shows those that there are",
         ),
     ),
     (
