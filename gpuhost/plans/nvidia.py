@@ -71,7 +71,8 @@ def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
         return None
     why, replaces = _why(snapshot, settings)
     if not why:
-        return _plan_for_wasted(snapshot, settings)
+        may_replace = settings.adopt or not _containers_run(snapshot)
+        return plan_for_wasted(snapshot, settings) if may_replace else None
     if snapshot.system.dgx:
         return InstallPlan(why, refusal=OF_DGX)
     try:
@@ -104,7 +105,14 @@ def _why(snapshot: Snapshot, settings: Settings) -> tuple[str, bool]:
     return (wrong, True) if wrong else ("", False)
 
 
-def _plan_for_wasted(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
+def _containers_run(snapshot: Snapshot) -> bool:
+    try:
+        return bool(snapshot.docker.names(running=True))
+    except NotRead:
+        return True
+
+
+def plan_for_wasted(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
     """Other kernel modules, or a newer branch, that drive the cards that are left out too.
 
     An older branch may not run the programs that use the other cards: it must be declared.

@@ -11,7 +11,7 @@ from gpuhost.domain.nvidia.cards import Card
 from gpuhost.domain.nvidia.display import driven_together, is_obsolete
 from gpuhost.domain.nvidia.driver_state import DriverState
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device, slot_of
-from gpuhost.domain.nvidia.refusals import KNOWN_MODEL, UNKNOWN_CARD, Refusal
+from gpuhost.domain.nvidia.refusals import KNOWN_CHIP, LOCKED_DOWN, UNKNOWN_CARD, Refusal
 from gpuhost.domain.nvidia.xid import CardError
 from gpuhost.snapshot import NotRead, Snapshot
 
@@ -104,12 +104,12 @@ def refusals(snapshot: Snapshot) -> tuple[Refusal, ...]:
 
 
 def _judged(snapshot: Snapshot, one: Refusal) -> Refusal:
-    """A driver that does not know a card, although its branch drives the model."""
+    """A driver that does not know a card, although its branch drives the chip."""
     device = next((gpu for gpu in snapshot.nvidia.gpus if slot_of(gpu.slot)[:-2] == one.card), None)
     card = card_of_device(device.device) if device else None
     if one.reason is not UNKNOWN_CARD or card is None or one.branch is None:
         return one
-    return replace(one, reason=KNOWN_MODEL) if one.branch in branches([card]) else one
+    return replace(one, reason=KNOWN_CHIP) if one.branch in branches([card]) else one
 
 
 def not_started(snapshot: Snapshot, devices: Iterable[PciDevice]) -> CardError | None:
@@ -128,7 +128,8 @@ def refusal(snapshot: Snapshot) -> Refusal | None:
     What concerns its version or kind may be over: packages have been installed since.
     """
     is_packaged = snapshot.nvidia.on_disk is not None
-    current = (one for one in refusals(snapshot) if not (one.reason.of_driver and is_packaged))
+    found = sorted(refusals(snapshot), key=lambda one: one.reason is LOCKED_DOWN)
+    current = (one for one in found if not (one.reason.of_driver and is_packaged))
     return next(current, None)
 
 

@@ -50,6 +50,7 @@ $1 ~ /^[0-9]+-[0-9]+-/ { moment = $1 }
     say("unfit", $0)
 }
 /NVRM: No NVIDIA (devices|graphics adapter) probed/ { say("unclaimed", $0) }
+/Lockdown: .*unsigned module loading is restricted/ { say("locked", $0) }
 # What comes before a start that fails. nouveau looks for firmware too.
 /NVRM: .*WPR2 already up/ { why = "WPR2 already up" }
 / nvidia [0-9a-f:.]+: Direct firmware load for nvidia.* error -2/ { why = "no firmware file" }

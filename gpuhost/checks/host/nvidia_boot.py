@@ -32,6 +32,7 @@ REFUSED = {
     Key.NONE: ("no key signs the modules", ENROL),
 }
 COMPILER = re.compile(r"gcc-\d{1,2}\b", re.ASCII)
+LACKED = re.compile(r"unrecognized command|gcc-\d{1,2}: (?:command )?not found", re.ASCII)
 ANY_COMPILER = "install the compiler of this kernel (CC_VERSION in /lib/modules/*/build/.config)"
 IF_IT_FAILS = (
     "if that fails too, this driver does not fit this kernel: boot another one, or install a newer "
@@ -155,7 +156,7 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 def _missing_compiler(error: str) -> str:
     """How to get the compiler that a failed build lacked; empty: that was not the fault."""
-    if "unrecognized command" not in error and "not found" not in error:
+    if not LACKED.search(error):
         return ""
     match = COMPILER.search(error)
     return f"apt-get install {match[0]}, the compiler of this kernel" if match else ANY_COMPILER

@@ -49,12 +49,19 @@ UNKNOWN_CARD = Reason(
     "install a newer branch, or for an old card an older one",
     of_driver=True,
 )
-# The same words, of a model that the branch drives: the driver looks at more than its PCI id.
-KNOWN_MODEL = Reason(
-    "the driver does not take this card, although its branch drives the model: it is a vGPU, it is "
-    "in confidential-computing mode, or it is a sample",
+# The same words, of a chip that the branch drives: the driver looks at more than its PCI id.
+KNOWN_CHIP = Reason(
+    "the driver does not take this card, although its branch drives the chip: it is a vGPU, it is "
+    "in confidential-computing mode, or it is newer than this release",
     "a vGPU needs NVIDIA's GRID guest driver; the hypervisor switches confidential computing off "
-    "(nvidia_gpu_tools.py --set-cc-mode=off --reset-after-cc-mode-switch)",
+    "(nvidia_gpu_tools.py --set-cc-mode=off --reset-after-cc-mode-switch); otherwise install a "
+    "newer branch",
+)
+# The kernel does not say which module it was: the last reason to be named.
+LOCKED_DOWN = Reason(
+    "the kernel is locked down, and loads no unsigned module",
+    "sign it: dkms install --force, with the key in /var/lib/dkms/mok.pub enrolled; or remove "
+    "lockdown= and module.sig_enforce from the kernel command line (cat /proc/cmdline)",
 )
 RELEASE = re.compile(r"NVIDIA (\d{3,4})\.[\d.]+ driver release", re.ASCII)
 REASONS: tuple[tuple[str, Reason], ...] = (
@@ -133,6 +140,7 @@ REASONS: tuple[tuple[str, Reason], ...] = (
             "as a PCI Express device (Q35); then a full power cycle",
         ),
     ),
+    ("unsigned module loading is restricted", LOCKED_DOWN),
     (
         "No NVIDIA (?:devices|graphics adapter) probed",
         Reason(

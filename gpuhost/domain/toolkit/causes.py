@@ -92,6 +92,15 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
+        r"detection error: open failed: \S+\.so",
+        Cause(
+            "the driver's libraries are not complete, or ldconfig's cache names those of another "
+            "version",
+            "ldconfig; reinstall the driver's libraries (dpkg -S libnvidia-ml.so.1 names a "
+            "package), or run its installer again",
+        ),
+    ),
+    (
         r"\.so\.\d{3}\.[\d.]+: no such file",
         Cause(
             "the CDI specification is of another version of the driver",
@@ -200,6 +209,34 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         Cause("CUDA does not start on the host", "dmesg | grep -e NVRM -e Xid; reboot"),
     ),
     (
+        r"nvml error: (?:unknown error|gpu is lost|gpu requires (?:reset|restart))",
+        Cause("the driver cannot read a card", "nvidia-smi; dmesg | grep -e NVRM -e Xid"),
+    ),
+    (
+        r"stat failed: /dev/nvidia-modeset",
+        Cause(
+            "the image wants the driver capability display, and there is no /dev/nvidia-modeset",
+            "nvidia-modprobe -m (package nvidia-modprobe), or "
+            "NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+        ),
+    ),
+    (
+        r"file creation failed: \S+: no such device or address",
+        Cause(
+            "a device node or a socket of the driver is left over from an earlier load or card",
+            "systemctl restart nvidia-persistenced; nvidia-smi; if a card is missing, reboot",
+        ),
+    ),
+    (
+        r"version .GLIBC_\w[\w.]*. not found",
+        Cause(
+            "the C library of the image or of this host is too old for a program of the driver or "
+            "the toolkit",
+            "an image of a newer distribution, toolkit_test_image=None; or of the host: apt-get "
+            "full-upgrade",
+        ),
+    ),
+    (
         r"file creation failed: \S+: file exists",
         Cause(
             "the image holds files of a driver: it was made from a container that had a GPU",
@@ -207,10 +244,12 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
-        r'exec: \\?"?\S*nvidia-container-runtime(?:-hook)?\\?"?: ',
+        r'exec: \\?"?\S*nvidia-container-runtime(?:-hook)?\\?"?: '
+        r"|libnvidia-container\S*: cannot open shared object",
         Cause(
             "a program of the toolkit is missing",
-            "apt-get install --reinstall nvidia-container-toolkit-base nvidia-container-toolkit; "
+            "apt-get install --reinstall nvidia-container-toolkit-base nvidia-container-toolkit "
+            "libnvidia-container1 libnvidia-container-tools; "
             f"{RESTART}",
         ),
     ),
