@@ -82,11 +82,13 @@ def read_packages(probes: Probes, states: str = "i") -> Mapping[str, Package]:
 
 def driver_versions(packages: Mapping[str, Package]) -> tuple[DriverVersion, ...]:
     """The versions of the driver packages; none if the driver does not come from packages."""
-    return tuple(
-        package.driver
-        for package in packages.values()
-        if package.name.startswith(DRIVER_PACKAGES) and package.driver
-    )
+    return tuple(package.driver for package in library_packages(packages) if package.driver)
+
+
+def library_packages(packages: Mapping[str, Package]) -> tuple[Package, ...]:
+    """The driver packages beside its kernel modules, those with a version of a driver."""
+    named = (one for one in packages.values() if one.name.startswith(DRIVER_PACKAGES))
+    return tuple(package for package in named if package.driver)
 
 
 def module_packages(packages: Mapping[str, Package]) -> tuple[str, ...]:
