@@ -129,8 +129,9 @@ def refusal(snapshot: Snapshot) -> Refusal | None:
     """
     is_packaged = snapshot.nvidia.on_disk is not None
     found = sorted(refusals(snapshot), key=lambda one: one.reason is LOCKED_DOWN)
+    apart = {slot_of(device.slot)[:-2] for device in snapshot.nvidia.left_out}
     current = (one for one in found if not (one.reason.of_driver and is_packaged))
-    return next(current, None)
+    return next((one for one in current if one.card not in apart), None)
 
 
 def two_drivers(snapshot: Snapshot) -> str:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpuhost.domain.toolkit.causes import Cause, cause_of
+from gpuhost.domain.toolkit.cause import Cause
+from gpuhost.domain.toolkit.causes import cause_of
 from gpuhost.domain.toolkit.cuda_answer import (
     COMPAT,
     CONTROL,
