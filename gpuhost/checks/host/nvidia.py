@@ -12,7 +12,7 @@ from gpuhost.domain.nvidia.driver_choice import module_flavour
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device, slot_of
 from gpuhost.domain.nvidia.refusals import Refusal
 from gpuhost.plans.gpu import cards_on_record, jetson, reason_without_driver
-from gpuhost.plans.nvidia import plan_for_wasted, reboot_reason
+from gpuhost.plans.nvidia import install_plan, plan_for_wasted, reboot_reason
 from gpuhost.plans.nvidia_unfit import computes, not_started, refusals
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -91,7 +91,8 @@ def _fix_of_wasted(snapshot: Snapshot, settings: Settings) -> str:
 def _how_to_install(snapshot: Snapshot, settings: Settings, branch: int) -> str:
     if settings.nvidia_driver != "install":
         return f'{INSTALL}, nvidia_branch="{branch}"'
-    if plan_for_wasted(snapshot, settings):
+    plan = install_plan(snapshot, settings) or plan_for_wasted(snapshot, settings)
+    if plan and not plan.refusal:
         return f"{AGAIN}, with adopt=True while containers run"
     if reboot_reason(snapshot):
         return REBOOT
