@@ -76,8 +76,9 @@ def driver(
 ) -> Commands:
     """
     Install a driver that supports the cards. A working driver is replaced only if it is not of the
-    declared branch or cannot run the declared CUDA version; while containers run, only with
-    `adopt`. This operation never reboots: `load` does.
+    declared branch, cannot run the declared CUDA version, or leaves out a card that other kernel
+    modules or a newer branch would drive too; while containers run, only with `adopt`. This
+    operation never reboots: `load` does.
 
     + gpu: "none": do nothing; "auto" and "required": the cards on the PCI bus decide
     + install: False: only check

@@ -18,10 +18,16 @@ from gpuhost.operations.docker_activation import restart_engine
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.nvidia_settings import Gpu
 from gpuhost.operations.reading import Commands, executing, operation, read
+from gpuhost.operations.refuse import refuse
 from gpuhost.operations.units import enable_now
 from gpuhost.plans.apt_archives import optional_archives, put_aside
 from gpuhost.plans.docker import restart_stops
-from gpuhost.plans.toolkit import circumstances, reason_not_needed, specification_path
+from gpuhost.plans.toolkit import (
+    cdi_rivals,
+    circumstances,
+    reason_not_needed,
+    specification_path,
+)
 from gpuhost.plans.toolkit_packages import repository
 from gpuhost.remote.apt import (
     CHANGE_HELD,
@@ -163,6 +169,9 @@ def cdi(gpu: Gpu = "auto") -> Commands:
     finding = finding_of("toolkit.cdi", snapshot, settings)
     if finding.status is not Status.FAIL:
         host.noop(f"CDI: {finding.actual}")
+        return
+    if cdi_rivals(snapshot):
+        refuse("toolkit", f"{finding.actual}: {finding.fix}")
         return
     if snapshot.toolkit.refresh:
         yield from enable_now(snapshot, REFRESH_UNIT, seconds=60)

@@ -21,8 +21,10 @@ from gpuhost.domain.nvidia.driver_state import DriverState
 from gpuhost.domain.nvidia.repository import UnknownRepositoryError
 from gpuhost.domain.nvidia.version import CudaVersion
 from gpuhost.domain.nvidia.vgpu import GRID_DRIVER
+from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_kernel import headers_to_install, kernel_to_build_for
 from gpuhost.plans.nvidia_loading import blocked_by
+from gpuhost.plans.nvidia_mismatch import mismatch
 from gpuhost.plans.nvidia_repository import components_file, repository_for, system_of
 from gpuhost.plans.nvidia_unfit import (
     loads_other_modules,
@@ -30,6 +32,7 @@ from gpuhost.plans.nvidia_unfit import (
     two_drivers,
     unfit,
     unfit_branch,
+    wasted_cards,
     wrong_modules,
 )
 from gpuhost.settings import Settings
@@ -64,11 +67,12 @@ def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
     A driver that works stays unless it cannot run the declared CUDA or is not of the declared
     branch; one that is installed and not loaded stays too.
     """
-    if settings.nvidia_driver != "install" or settings.gpu == "none" or not snapshot.nvidia.present:
+    if settings.nvidia_driver != "install" or reason_without_driver(snapshot, settings):
         return None
     why, replaces = _why(snapshot, settings)
     if not why:
-        return None
+        may_replace = settings.adopt or not _containers_run(snapshot)
+        return plan_for_wasted(snapshot, settings) if may_replace else None
     if snapshot.system.dgx:
         return InstallPlan(why, refusal=OF_DGX)
     try:
@@ -101,6 +105,30 @@ def _why(snapshot: Snapshot, settings: Settings) -> tuple[str, bool]:
     return (wrong, True) if wrong else ("", False)
 
 
+def _containers_run(snapshot: Snapshot) -> bool:
+    try:
+        return bool(snapshot.docker.names(running=True))
+    except NotRead:
+        return True
+
+
+def plan_for_wasted(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
+    """Other kernel modules, or a newer branch, that drive the cards that are left out too.
+
+    An older branch may not run the programs that use the other cards: it must be declared.
+    """
+    driver, wasted = snapshot.nvidia.driver, wasted_cards(snapshot)
+    if not wasted or driver is None or snapshot.system.dgx:
+        return None
+    try:
+        plan = _packages(snapshot, settings)
+    except (NoDriverPackagesError, UnknownRepositoryError):
+        return None
+    if plan.packages is None or plan.packages.branch < driver.branch or _is_on_disk(snapshot, plan):
+        return None
+    return replace(plan, why=f"driver {driver} does not drive the {wasted[0]}", replaces=True)
+
+
 def wrong_branch(snapshot: Snapshot, settings: Settings) -> str:
     """Why the driver is not from the declared branch; empty if it is."""
     driver, branch = snapshot.nvidia.driver, settings.nvidia_branch
@@ -125,13 +153,15 @@ def reboot_reason(snapshot: Snapshot) -> str:
         return ""
     if snapshot.nvidia.installed and not snapshot.nvidia.works and rival:
         return f"{rival.driver} uses the card"
-    if state is DriverState.LIBRARY_MISMATCH and not two_drivers(snapshot):
+    if state is DriverState.LIBRARY_MISMATCH and mismatch(snapshot).reboot_helps:
         return "another version of its kernel module is loaded"
     if state is DriverState.MODULE_NOT_LOADED:
         futile = wrong_modules(snapshot) or refusal(snapshot)
         return "" if futile else "its kernel module is not loaded"
     if state is DriverState.NO_DEVICES and loads_other_modules(snapshot):
         return wrong_modules(snapshot)
+    if (wasted := wasted_cards(snapshot)) and loads_other_modules(snapshot):
+        return f"the loaded kernel modules do not drive the {wasted[0]}"
     return ""
 
 
@@ -168,7 +198,7 @@ def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
         raise NoDriverPackagesError(
             "the installed driver does not come from packages: run nvidia-uninstall first"
         )
-    cards = snapshot.nvidia.cards
+    cards = (*snapshot.nvidia.cards, *wasted_cards(snapshot))
     try:
         packages = _choose(snapshot, settings, cards)
     except NoDriverPackagesError:

@@ -69,6 +69,7 @@ def without_smi(snapshot: Snapshot) -> str:
             if match := pattern.fullmatch(name):
                 return f"apt-get install {quote(f'{smi.format(match[1])}={package.version}')}"
     return (
-        "put nvidia-smi of the loaded driver into /usr/bin: it does not come from packages; or "
-        "reboot, if the driver was removed"
+        "put nvidia-smi of the loaded driver into /usr/bin: it does not come from packages "
+        "(Kubernetes' GPU operator keeps it in /run/nvidia/driver); or reboot, if the driver was "
+        "removed"
     )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from gpuhost.domain.nvidia.architectures import Modules
 from gpuhost.domain.nvidia.branches import branches
 from gpuhost.domain.nvidia.cards import Card
+from gpuhost.domain.nvidia.display import driven_together, is_obsolete
 from gpuhost.domain.nvidia.driver_state import DriverState
-from gpuhost.domain.nvidia.refusals import Refusal
+from gpuhost.domain.nvidia.pci import PciDevice, card_of_device, slot_of
+from gpuhost.domain.nvidia.refusals import KNOWN_CHIP, LOCKED_DOWN, UNKNOWN_CARD, Refusal
+from gpuhost.domain.nvidia.xid import CardError
 from gpuhost.snapshot import NotRead, Snapshot
 
 # In the others the driver has begun to drive a card.
@@ -53,6 +59,21 @@ def wrong_modules(snapshot: Snapshot) -> str:
     return f"the {kind} kernel modules do not drive the {misfit}" if misfit else ""
 
 
+def wasted_cards(snapshot: Snapshot) -> tuple[Card, ...]:
+    """Cards for computing that the working driver leaves out, although another one would drive
+    them together with the others."""
+    wasted = tuple(card for device in snapshot.nvidia.left_out if (card := computes(device)))
+    if not snapshot.nvidia.works or not driven_together((*snapshot.nvidia.cards, *wasted)):
+        return ()
+    return wasted
+
+
+def computes(device: PciDevice) -> Card | None:
+    """The card of a device, if it is meant for computing."""
+    card = card_of_device(device.device)
+    return card if card and not card.display and not is_obsolete(card) else None
+
+
 def loads_other_modules(snapshot: Snapshot) -> bool:
     """Whether packages have replaced the loaded kernel modules by those of the other kind."""
     loaded = snapshot.nvidia.module
@@ -76,9 +97,29 @@ def _packaged_open(snapshot: Snapshot) -> bool | None:
 def refusals(snapshot: Snapshot) -> tuple[Refusal, ...]:
     """Cards that the driver refused since the boot; a container's log belongs to its host."""
     try:
-        return () if snapshot.system.container else snapshot.kernel_log.refusals
+        found = () if snapshot.system.container else snapshot.kernel_log.refusals
     except NotRead:
         return ()
+    return tuple(_judged(snapshot, one) for one in found)
+
+
+def _judged(snapshot: Snapshot, one: Refusal) -> Refusal:
+    """A driver that does not know a card, although its branch drives the chip."""
+    device = next((gpu for gpu in snapshot.nvidia.gpus if slot_of(gpu.slot)[:-2] == one.card), None)
+    card = card_of_device(device.device) if device else None
+    if one.reason is not UNKNOWN_CARD or card is None or one.branch is None:
+        return one
+    return replace(one, reason=KNOWN_CHIP) if one.branch in branches([card]) else one
+
+
+def not_started(snapshot: Snapshot, devices: Iterable[PciDevice]) -> CardError | None:
+    """The last failure to start one of these cards; None: the kernel's log has none."""
+    slots = {"", *(slot_of(device.slot)[:-2] for device in devices)}
+    try:
+        found = () if snapshot.system.container else snapshot.kernel_log.card_errors
+    except NotRead:
+        return None
+    return next((error for error in found if error.number is None and error.card in slots), None)
 
 
 def refusal(snapshot: Snapshot) -> Refusal | None:
@@ -87,8 +128,10 @@ def refusal(snapshot: Snapshot) -> Refusal | None:
     What concerns its version or kind may be over: packages have been installed since.
     """
     is_packaged = snapshot.nvidia.on_disk is not None
-    current = (one for one in refusals(snapshot) if not (one.reason.of_driver and is_packaged))
-    return next(current, None)
+    found = sorted(refusals(snapshot), key=lambda one: one.reason is LOCKED_DOWN)
+    apart = {slot_of(device.slot)[:-2] for device in snapshot.nvidia.left_out}
+    current = (one for one in found if not (one.reason.of_driver and is_packaged))
+    return next((one for one in current if one.card not in apart), None)
 
 
 def two_drivers(snapshot: Snapshot) -> str:

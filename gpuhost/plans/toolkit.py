@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpuhost.domain.modprobe import Block
 from gpuhost.domain.nvidia.compute_mode import PROHIBITED, compute_modes
 from gpuhost.domain.nvidia.fabric_manager import FabricManager, fabric_manager
-from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC
+from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, rivals
 from gpuhost.domain.toolkit.cuda_causes import BY_CDI, CudaConditions
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import Circumstances, engine_settings, hash_of, image_for
@@ -105,3 +105,10 @@ def cuda_conditions(snapshot: Snapshot, *, in_container: bool) -> CudaConditions
 def specification_path(toolkit: Toolkit) -> str:
     """Where the CDI specification must be."""
     return REFRESHED if toolkit.refresh else STATIC
+
+
+def cdi_rivals(snapshot: Snapshot) -> tuple[str, ...]:
+    """Files that name the same devices as the specification: the engine then takes neither."""
+    toolkit = snapshot.toolkit
+    found = rivals(toolkit.specifications.values(), specification_path(toolkit))
+    return tuple(one.path for one in found)

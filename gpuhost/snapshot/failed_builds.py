@@ -12,12 +12,15 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 
 FIRST_LINE = re.compile(r"DKMS .*make\.log for .+ for kernel (\S+)")
 # gcc's and make's: a build that still runs has none.
-ERROR = r"(: (fatal )?error: |[*][*][*] )"
+ERROR = r"(: (fatal )?error: |[*][*][*] |gcc-[0-9]+: (command )?not found)"
+# The driver's Makefile says so if it is not the compiler in use.
+COMPILER = re.compile(r" *The kernel was built by: .*gcc.* (\d{1,2})\.\d+\.\d+ *", re.ASCII)
 REQUEST = Request(
     probes=(
         ProbeCommand(
             "failed_builds",
-            f"grep -m 2 -sHE -e '^DKMS .*make[.]log for ' -e '{ERROR}'"
+            "grep -m 3 -sHE -e '^DKMS .*make[.]log for ' -e '^ *The kernel was built by: '"
+            f" -e '{ERROR}'"
             " /var/lib/dkms/nvidia*/*/build/make.log",
             absent=Probe(1),
             at_once=True,
@@ -27,13 +30,16 @@ REQUEST = Request(
 
 
 def read_failed_builds(probes: Probes) -> dict[str, str]:
-    """The first error of the last build that failed, by kernel."""
+    """The first error of the last build that failed, by kernel, with the kernel's own compiler if
+    another one was used."""
     failed: dict[str, str] = {}
-    kernel = ""
+    kernel = compiler = ""
     for line in probes.output("failed_builds", allow=(0, 1, 2)).splitlines():
         path, _, text = line.partition(":")
         if match := FIRST_LINE.match(text):
-            kernel = match[1]
-        elif kernel:
-            failed[kernel] = text.replace(f"{path.rpartition('/')[0]}/", "")
+            kernel, compiler = match[1], ""
+        elif match := COMPILER.fullmatch(text):
+            compiler = f" (the kernel was built by gcc-{match[1]})"
+        elif kernel and kernel not in failed:
+            failed[kernel] = text.replace(f"{path.rpartition('/')[0]}/", "") + compiler
     return failed

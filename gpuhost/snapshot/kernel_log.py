@@ -36,16 +36,33 @@ $1 ~ /^[0-9]+-[0-9]+-/ { moment = $1 }
 /NVRM: +(installed in this system (requires|is not)|supported through|BAR[0-9] is )/ {
     if ($0 ~ /supported through/) card = ""
     sub(/.*NVRM: +/, "")
-    say("refused " card $1, moment " NVRM: GPU " card ": " $0)
+    refused = "refused " card $1
+    say(refused, moment " NVRM: GPU " card ": " $0)
+    next
 }
+/NVRM: +NVIDIA [0-9.]+ driver release/ && refused in last {
+    sub(/.*NVRM: +/, "")
+    last[refused] = last[refused] " " $0
+}
+/NVRM: ignoring the legacy GPU / { say(substr($0, length($1) + 2), $0) }
+/NVRM: (request_mem_region|pci_enable_device) failed|NVRM: Can.t find an IRQ/ { say("bus " $3, $0) }
 / nvidia(_uvm)?: (version magic|disagrees about version|Unknown symbol|Loading of .*is rejected)/ {
     say("unfit", $0)
 }
 /NVRM: No NVIDIA (devices|graphics adapter) probed/ { say("unclaimed", $0) }
-# Protected memory that survived a warm reboot.
-/NVRM: .*WPR2 already up/ { latched = " (WPR2 already up)" }
+/Lockdown: .*unsigned module loading is restricted/ { say("locked", $0) }
+# What comes before a start that fails. nouveau looks for firmware too.
+/NVRM: .*WPR2 already up/ { why = "WPR2 already up" }
+/ nvidia [0-9a-f:.]+: Direct firmware load for nvidia.* error -2/ { why = "no firmware file" }
+/NVRM: .*wait for (GFW_BOOT|GFW boot)/ { why = "GFW boot" }
+/NVRM: .*(prepareForFwsec|vbiosPatch)/ { why = "VBIOS" }
+/ nvidia [0-9a-f:.]+: .*from D3cold to D0/ { why = "D3cold" }
+/NVRM: Open nvidia.ko is only ready for use on Data Center/ { why = "data centre only" }
 /NVRM: .*(has fallen off the bus|RmInitAdapter failed)/ {
-    say(substr($0, length($1) + 2), $0 latched)
+    key = substr($0, length($1) + 2)
+    if (why != "") note[key] = " (" why ")"
+    why = ""
+    say(key, $0 note[key])
 }
 END { for (i = 0; i < n && i < 100; i++) print count[order[i]] "\t" last[order[i]] }"""
 REQUEST = Request(

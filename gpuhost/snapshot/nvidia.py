@@ -26,6 +26,7 @@ from gpuhost.domain.nvidia.smi import (
 from gpuhost.domain.nvidia.version import DriverVersion
 from gpuhost.domain.nvidia.vgpu import profile
 from gpuhost.snapshot.nvidia_packages import (
+    UNPACKED,
     Package,
     driver_versions,
     module_packages,
@@ -237,8 +238,13 @@ class Nvidia:
 
     @property
     def module_packages(self) -> tuple[str, ...]:
-        """The installed packages of its kernel modules."""
-        return module_packages(self.packages)
+        """The packages of its kernel modules, also those that are half configured."""
+        return module_packages(self.unpacked)
+
+    @cached_property
+    def unpacked(self) -> Mapping[str, Package]:
+        """The packages whose files are there, configured or not."""
+        return read_packages(self.probes, UNPACKED)
 
     @cached_property
     def loaded_modules(self) -> frozenset[str]:

@@ -35,6 +35,8 @@ PACKAGES = (
     "linux-image-*",
     "linux-headers-*",
 )
+# Installed, half configured (a build failed), unpacked, waiting for triggers: files are there.
+UNPACKED = "iFUWt"
 REQUEST = Request(
     probes=(
         ProbeCommand(
@@ -65,26 +67,28 @@ class Package:
             return None
 
 
-def read_packages(probes: Probes) -> Mapping[str, Package]:
-    """The installed packages, by name. Raises NotRead."""
+def read_packages(probes: Probes, states: str = "i") -> Mapping[str, Package]:
+    """The installed packages, by name; in other states of dpkg with `states`. Raises NotRead."""
     probe = probes.get("nvidia_packages")
     if probe.rc is None:
         raise NotRead("dpkg-query timed out")
     packages = {}
     for line in probe.out.splitlines():
         status, *rest = line.split("\t")
-        if len(rest) == 3 and status[1:2] == "i":
+        if len(rest) == 3 and status[1:2] and status[1:2] in states:
             packages[rest[0]] = Package(rest[0], rest[1], status[:1] == "h")
     return packages
 
 
 def driver_versions(packages: Mapping[str, Package]) -> tuple[DriverVersion, ...]:
     """The versions of the driver packages; none if the driver does not come from packages."""
-    return tuple(
-        package.driver
-        for package in packages.values()
-        if package.name.startswith(DRIVER_PACKAGES) and package.driver
-    )
+    return tuple(package.driver for package in library_packages(packages) if package.driver)
+
+
+def library_packages(packages: Mapping[str, Package]) -> tuple[Package, ...]:
+    """The driver packages beside its kernel modules, those with a version of a driver."""
+    named = (one for one in packages.values() if one.name.startswith(DRIVER_PACKAGES))
+    return tuple(package for package in named if package.driver)
 
 
 def module_packages(packages: Mapping[str, Package]) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ REQUEST = Request(
     probes=(
         ProbeCommand(
             "pci",
-            "grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent",
+            "grep -sHE '^(DRIVER|PCI_ID|PCI_CLASS)=' /sys/bus/pci/devices/*/uevent"
+            " /sys/bus/pci/devices/*/physfn/uevent",
             at_once=True,
         ),
     )
@@ -23,10 +24,13 @@ def read_devices(probes: Probes) -> tuple[PciDevice, ...]:
     if probe.rc is None:
         raise NotRead("reading the PCI bus timed out")
     by_path: dict[str, dict[str, str]] = {}
+    virtual = set()
     for line in probe.out.splitlines():
         path, slash, assignment = line.partition("/uevent:")
         key, equals, value = assignment.partition("=")
-        if slash and equals:
+        if path.endswith("/physfn"):
+            virtual.add(path.removesuffix("/physfn"))
+        elif slash and equals:
             by_path.setdefault(path, {})[key] = value.strip()
     devices = []
     for path, values in by_path.items():
@@ -34,5 +38,6 @@ def read_devices(probes: Probes) -> tuple[PciDevice, ...]:
         if vendor == VENDOR:
             pci_class = values.get("PCI_CLASS", "").lower().zfill(6)[:4]
             slot = path.rpartition("/")[2]
-            devices.append(PciDevice(slot, pci_class, vendor, device, values.get("DRIVER")))
+            driver = values.get("DRIVER")
+            devices.append(PciDevice(slot, pci_class, vendor, device, driver, path in virtual))
     return tuple(devices)

@@ -95,6 +95,11 @@ class System:
     sudo: bool
 
     @property
+    def wsl(self) -> bool:
+        """Windows Subsystem for Linux."""
+        return "microsoft" in self.kernel.lower()
+
+    @property
     def architecture(self) -> str:
         """The architecture in dpkg's words: amd64, arm64."""
         return {"x86_64": "amd64", "aarch64": "arm64"}.get(self.machine, self.machine)

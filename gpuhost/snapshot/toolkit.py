@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, Specification, specifications
+from gpuhost.domain.toolkit.cdi import DIRECTORIES, Specification, specifications
 from gpuhost.domain.toolkit.config import CONFIG, ToolkitConfig, parse_config
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import RECORD, Proof, parse
@@ -27,8 +27,8 @@ REQUEST = Request(
     probes=(
         ProbeCommand(
             "cdi",
-            r"""grep -soHE 'lib(cuda|nvidia-ml)\.so\.[0-9.]+|^[[:space:]-]*"?name"?:.*'"""
-            f" {REFRESHED} {STATIC}",
+            r"""grep -soHE 'lib(cuda|nvidia-ml)\.so\.[0-9.]+|^[[:space:]-]*"?(name|kind)"?:.*'"""
+            f" {' '.join(f'{each}/*.yaml {each}/*.json' for each in DIRECTORIES)}",
             absent=Probe(2),
             at_once=True,
         ),

@@ -44,7 +44,7 @@ def test_card_by_pci_id(row: list[Any]) -> None:
 
 
 def test_number_of_rows() -> None:
-    assert (len(NAMES), len(DEVICES)) == (77, 58)
+    assert (len(NAMES), len(DEVICES)) == (78, 58)
     named = {row[2] for row in NAMES if row[1]}
     assert named >= {str(row) for row in ARCHITECTURES} - {"Maxwell (5.0)"}
 
@@ -63,7 +63,7 @@ def test_blocks_of_ids_do_not_overlap() -> None:
 
 
 def test_architectures_are_consistent() -> None:
-    assert len({row.capability for row in ARCHITECTURES}) == len(ARCHITECTURES) == 19
+    assert len({row.capability for row in ARCHITECTURES}) == len(ARCHITECTURES) == 20
     for row in ARCHITECTURES:
         assert row.runs_from <= row.first_cuda
         assert row.last_cuda is None or row.first_cuda <= row.last_cuda
@@ -127,7 +127,7 @@ def test_the_audio_function_of_a_card_is_not_a_card() -> None:
 
 
 def test_every_model_is_found_by_its_own_name() -> None:
-    assert len(CARDS) == 204
+    assert len(CARDS) == 205
     assert all(card_named(card.model) == card for card in CARDS.values())
 
 

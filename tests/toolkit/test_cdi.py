@@ -6,10 +6,11 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, specifications
+from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, rivals, specifications
 from gpuhost.snapshot.toolkit import REQUEST
 
 SAMPLE = Path(__file__).parents[1] / "fixtures" / "toolkit" / "cdi.yaml"
@@ -19,8 +20,15 @@ def _grep(path: Path) -> str:
     """Run the reader's own probe on a file in place of the real one."""
     (command,) = (probe.command for probe in REQUEST.probes if probe.name == "cdi")
     words = shlex.split(command)
-    assert words[-2:] == [REFRESHED, STATIC]
-    done = subprocess.run([*words[:-2], str(path)], capture_output=True, text=True, check=True)
+    files = [word for word in words if word.startswith("/")]
+    assert files == [
+        "/etc/cdi/*.yaml",
+        "/etc/cdi/*.json",
+        "/var/run/cdi/*.yaml",
+        "/var/run/cdi/*.json",
+    ]
+    command_only = words[: -len(files)]
+    done = subprocess.run([*command_only, str(path)], capture_output=True, text=True, check=True)
     return done.stdout.replace(f"{path}:", f"{REFRESHED}:")
 
 
@@ -50,6 +58,30 @@ def test_two_files_are_kept_apart() -> None:
         REFRESHED: {"580.65.06"},
         STATIC: {"470.57.02"},
     }
+
+
+def test_files_of_other_kinds_are_left_out() -> None:
+    other = "/var/run/cdi/management.nvidia.com-gpu.yaml"
+    text = f"{other}:kind: management.nvidia.com/gpu\n{other}:- name: all\n"
+    assert specifications(text) == {}
+    for line in ("kind: nvidia.com/gpu", ' "kind": "nvidia.com/gpu",'):
+        assert set(specifications(f"/etc/cdi/site.json:{line}\n")) == {"/etc/cdi/site.json"}
+
+
+RIVALS = {
+    ("/etc/cdi/nvidia.yaml", "/etc/cdi/nvidia.json"): True,
+    ("/var/run/cdi/nvidia.yaml", "/var/run/cdi/nvidia-container-toolkit.json"): True,
+    ("/var/run/cdi/nvidia.yaml", "/etc/cdi/nvidia.json"): False,
+}
+
+
+@pytest.mark.parametrize("paths", RIVALS)
+def test_two_files_with_the_same_devices(paths: tuple[str, str]) -> None:
+    text = "".join(f'{path}:kind: nvidia.com/gpu\n{path}:- name: "0"\n' for path in paths)
+    found = rivals(specifications(text).values(), paths[0])
+    assert [one.path for one in found] == ([paths[1]] if RIVALS[paths] else [])
+    others = specifications(text.replace(f'{paths[1]}:- name: "0"', f'{paths[1]}:- name: "1"'))
+    assert rivals(others.values(), paths[0]) == ()
 
 
 @given(st.text() | st.text().map(lambda text: f"{REFRESHED}:{text}"))

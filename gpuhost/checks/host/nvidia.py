@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.branches import recommended_branch
 from gpuhost.domain.nvidia.cards import Card
-from gpuhost.domain.nvidia.display import driven_together, is_obsolete, why_left_out
+from gpuhost.domain.nvidia.display import driven_together, why_left_out
 from gpuhost.domain.nvidia.driver_choice import module_flavour
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device, slot_of
 from gpuhost.domain.nvidia.refusals import Refusal
-from gpuhost.plans.gpu import cards_on_record, reason_without_driver
-from gpuhost.plans.nvidia_unfit import refusals
+from gpuhost.plans.gpu import cards_on_record, jetson, reason_without_driver
+from gpuhost.plans.nvidia import install_plan, plan_for_wasted, reboot_reason
+from gpuhost.plans.nvidia_unfit import computes, not_started, refusals
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -25,6 +27,10 @@ RELEASE = (
     '/etc/modprobe.d), update-initramfs -u and reboot; otherwise set gpu="none"'
 )
 REBOOT = "reboot, or set nvidia_reboot=True"
+WINDOWS = (
+    "WSL gets the GPU from Windows: update its driver there, then wsl --update; wsl --shutdown; "
+    'set gpu="none" if it has none'
+)
 
 
 @check(
@@ -34,17 +40,18 @@ REBOOT = "reboot, or set nvidia_reboot=True"
 def card(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.gpu == "none":
         return skip('gpu is "none"')
+    if reason := jetson(snapshot):
+        return skip(reason)
     names = ", ".join(map(name_of, snapshot.nvidia.gpus)) or ", ".join(
         gpu.name for gpu in snapshot.nvidia.answering
     )
     others = _others(snapshot)
     if names:
-        wasted = [device for device in snapshot.nvidia.left_out if _computes(device)]
-        if wasted:
+        if any(map(computes, snapshot.nvidia.left_out)):
             return warn(
                 "every card has a driver",
                 "; ".join((names, *others)),
-                fix=_fix_of_wasted(snapshot),
+                fix=_fix_of_wasted(snapshot, settings),
             )
         return ok("; ".join((names, *others)))
     recorded = cards_on_record(snapshot)
@@ -55,25 +62,41 @@ def card(snapshot: Snapshot, settings: Settings) -> Verdict:
         "; ".join(
             ("none on the PCI bus for this host" if others else "none on the PCI bus", *others)
         ),
-        fix=RELEASE if snapshot.nvidia.passed_through else MISSING,
+        fix=_fix_of_missing(snapshot),
     )
 
 
+def _fix_of_missing(snapshot: Snapshot) -> str:
+    if snapshot.system.wsl:
+        return WINDOWS
+    return RELEASE if snapshot.nvidia.passed_through else MISSING
+
+
 def _compute_cards(snapshot: Snapshot) -> list[Card]:
-    known = (card_of_device(device.device) for device in snapshot.nvidia.on_bus)
-    return [card for card in known if card and not card.display and not is_obsolete(card)]
+    return [card for card in map(computes, snapshot.nvidia.on_bus) if card]
 
 
-def _fix_of_wasted(snapshot: Snapshot) -> str:
+def _fix_of_wasted(snapshot: Snapshot, settings: Settings) -> str:
     cards = _compute_cards(snapshot)
     best = recommended_branch(cards)
     if best is None or not driven_together(cards):
         return "no driver serves all of them: put the cards into different hosts"
     kind = module_flavour(cards, best).value
     return (
-        f"branch {best} with the {kind} kernel modules drives all of them: install it by hand; or "
-        "put the cards into different hosts"
+        f"branch {best} with the {kind} kernel modules drives all of them: "
+        f"{_how_to_install(snapshot, settings, best)}; or put the cards into different hosts"
     )
+
+
+def _how_to_install(snapshot: Snapshot, settings: Settings, branch: int) -> str:
+    if settings.nvidia_driver != "install":
+        return f'{INSTALL}, nvidia_branch="{branch}"'
+    plan = install_plan(snapshot, settings) or plan_for_wasted(snapshot, settings)
+    if plan and not plan.refusal:
+        return f"{AGAIN}, with adopt=True while containers run"
+    if reboot_reason(snapshot):
+        return REBOOT
+    return f'set nvidia_branch="{branch}", or install it by hand'
 
 
 def _others(snapshot: Snapshot) -> list[str]:
@@ -86,15 +109,13 @@ def _others(snapshot: Snapshot) -> list[str]:
         may_be_served = together and known in _compute_cards(snapshot)
         why = f" ({why_left_out(known, branch, together=may_be_served)})" if known else ""
         found.append(f"left out: {name_of(device)}{why}")
-    for device in snapshot.nvidia.passed_through:
+    whole = [device for device in snapshot.nvidia.passed_through if not device.is_virtual]
+    for device in whole:
         found.append(f"passed to virtual machines: {name_of(device)} ({device.driver})")
+    if functions := len(snapshot.nvidia.passed_through) - len(whole):
+        found.append(f"for virtual machines: {functions} virtual function(s)")
     vgpus = snapshot.nvidia.vgpus if snapshot.nvidia.works else ()
     return [*found, *(f"a vGPU: {name}" for name in vgpus)]
-
-
-def _computes(device: PciDevice) -> bool:
-    known = card_of_device(device.device)
-    return known is not None and not known.display and not is_obsolete(known)
 
 
 def name_of(device: PciDevice) -> str:
@@ -116,8 +137,8 @@ def count(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = settings.gpu_count or max(found, recorded)
     if answering == expected:
         return ok(str(answering))
-    silent = _silent(snapshot)
-    refused = _refused(snapshot)
+    silent, refused = _silent(snapshot), _refused(snapshot)
+    error = not_started(snapshot, _silent_devices(snapshot)) if silent else None
     lost = expected == recorded and not settings.gpu_count and found < recorded
     return fail(
         f"{expected} cards{', as at the last deploy' if lost else ''}",
@@ -126,9 +147,11 @@ def count(snapshot: Snapshot, settings: Settings) -> Verdict:
             (
                 *([f"not answering: {', '.join(silent)}"] if silent else []),
                 *(f"{one.reason.cause}: {one.text}" for one in refused),
+                *([f"{error.meaning.what}: {error.text}"] if error else []),
             )
         ),
         fix="; ".join(dict.fromkeys(one.reason.fix for one in refused))
+        or (error.meaning.remedy if error else "")
         or _fix_of_count(found, silent=bool(silent), lost=lost),
     )
 

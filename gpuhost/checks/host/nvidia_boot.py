@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from shlex import quote
 
@@ -30,6 +31,9 @@ REFUSED = {
     Key.MISSING: ("the key of the modules is not enrolled", ENROL),
     Key.NONE: ("no key signs the modules", ENROL),
 }
+COMPILER = re.compile(r"gcc-\d{1,2}\b", re.ASCII)
+LACKED = re.compile(r"unrecognized command|gcc-\d{1,2}: (?:command )?not found", re.ASCII)
+ANY_COMPILER = "install the compiler of this kernel (CC_VERSION in /lib/modules/*/build/.config)"
 IF_IT_FAILS = (
     "if that fails too, this driver does not fit this kernel: boot another one, or install a newer "
     'driver (nvidia_source="nvidia")'
@@ -150,6 +154,14 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
+def _missing_compiler(error: str) -> str:
+    """How to get the compiler that a failed build lacked; empty: that was not the fault."""
+    if not LACKED.search(error):
+        return ""
+    match = COMPILER.search(error)
+    return f"apt-get install {match[0]}, the compiler of this kernel" if match else ANY_COMPILER
+
+
 def _any_kernel(snapshot: Snapshot) -> Verdict:
     """The verdict while the kernel of the next boot is unknown."""
     kernels = snapshot.kernels
@@ -166,7 +178,10 @@ def _any_kernel(snapshot: Snapshot) -> Verdict:
 def _rebuild(snapshot: Snapshot, release: str) -> str:
     kernel, kernels = quote(release), snapshot.kernels
     if release in kernels.buildable:
+        compiler = _missing_compiler(kernels.failed_builds.get(release, ""))
         again = f"dkms install --force -k {kernel} MODULE/VERSION, as dkms status names the module"
+        if compiler:
+            return f"{compiler}; {again}"
         return f"{again}; {IF_IT_FAILS}" if release in kernels.failed_builds else again
     headers = " ".join(map(quote, headers_of(snapshot, release)))
     return f"apt-get install {headers}; dkms autoinstall -k {kernel}"

@@ -14,14 +14,12 @@ from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia import install_plan, reboot_reason
 from gpuhost.plans.nvidia_libcuda import without_libcuda, without_smi
 from gpuhost.plans.nvidia_loading import blocked_by, strange_holders
-from gpuhost.plans.nvidia_unfit import STATES, refusal, two_drivers, unfit
+from gpuhost.plans.nvidia_mismatch import mismatch
+from gpuhost.plans.nvidia_unfit import STATES, not_started, refusal, unfit
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
 # If one of these fails, it describes the state better.
-ONE_DRIVER = (
-    "keep one: nvidia-uninstall, or apt-get purge the packages (dpkg -l '*nvidia*'); then reboot"
-)
 BETTER_DESCRIBED = ("nvidia.nouveau", "nvidia.secure_boot")
 
 
@@ -80,8 +78,10 @@ def _cause(snapshot: Snapshot) -> str:
         return f"the module for {kernels.running} exists, but is not loaded: reboot?"
     if state is DriverState.NO_DEVICES and (refused := refusal(snapshot)):
         return refused.reason.cause
-    if state is DriverState.LIBRARY_MISMATCH and (reason := two_drivers(snapshot)):
-        return reason
+    if state is DriverState.NO_DEVICES and (error := not_started(snapshot, snapshot.nvidia.gpus)):
+        return f"{error.name}: {error.meaning.what}"
+    if state is DriverState.LIBRARY_MISMATCH:
+        return mismatch(snapshot).cause
     if state is DriverState.ABSENT and (loaded := snapshot.nvidia.module):
         return f"driver {loaded.version} is loaded, and nvidia-smi is not installed"
     if state is DriverState.ABSENT and (strangers := strange_holders(snapshot)):
@@ -89,12 +89,6 @@ def _cause(snapshot: Snapshot) -> str:
     if state is DriverState.ABSENT and snapshot.nvidia.rival:
         rival = snapshot.nvidia.rival.driver
         return f"no NVIDIA driver is installed; {rival}, which cannot run CUDA, uses the card"
-    if state is DriverState.LIBRARY_MISMATCH and snapshot.nvidia.module:
-        on_disk = snapshot.nvidia.on_disk
-        libraries = f", the libraries are {on_disk}" if on_disk else ""
-        return (
-            f"module {snapshot.nvidia.module.version} is loaded{libraries}. {SENTENCES[state][0]}"
-        )
     return SENTENCES[state][0]
 
 
@@ -112,10 +106,13 @@ def _fix(snapshot: Snapshot, settings: Settings) -> str:
         return f"{INSTALL} (branch {branch})" if branch else INSTALL
     if state is DriverState.MODULE_NOT_LOADED and blocked_by(snapshot):
         return UNBLOCK
-    if state is DriverState.LIBRARY_MISMATCH and two_drivers(snapshot):
-        return ONE_DRIVER
+    reboots = reboot_reason(snapshot) and settings.nvidia_driver == "install"
+    if state is DriverState.LIBRARY_MISMATCH:
+        return REBOOT if reboots else mismatch(snapshot).fix
     if state in STATES and (refused := refusal(snapshot)):
         return refused.reason.fix
-    if reboot_reason(snapshot) and settings.nvidia_driver == "install":
+    if state is DriverState.NO_DEVICES and (error := not_started(snapshot, snapshot.nvidia.gpus)):
+        return error.meaning.remedy
+    if reboots:
         return REBOOT
     return SENTENCES[state][1]

@@ -19,6 +19,12 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.nvidia import EXCLUSIONS, PERSISTENCE_UNIT
 
+# NVIDIA Fabric Manager user guide, "HGX B200 and B300": their NVSwitches are behind adapters.
+BY_INFINIBAND = (
+    "modprobe ib_umad (on Ubuntu from linux-modules-extra of the running kernel), and name it in "
+    "/etc/modules-load.d; apt-get install nvlsm; "
+)
+
 
 @check("nvidia.persistence", "The driver stays loaded while nothing uses the cards.")
 def persistence(snapshot: Snapshot, settings: Settings) -> Verdict:
@@ -66,7 +72,8 @@ def fabric(snapshot: Snapshot, settings: Settings) -> Verdict:
         return fail(
             expected,
             "does not run" if not unit.active else "does not start at boot",
-            fix=f"systemctl enable --now {FABRIC_UNIT}; journalctl -u {FABRIC_UNIT}",
+            fix=f"{BY_INFINIBAND if need is FabricManager.UNDECIDED else ''}"
+            f"systemctl enable --now {FABRIC_UNIT}; journalctl -u {FABRIC_UNIT}",
         )
     return ok(f"{package.driver}, running")
 

@@ -9,6 +9,7 @@ from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.kernel import Maker, maker
+from gpuhost.plans.gpu import BOARD
 from gpuhost.plans.system import (
     BLOCKED,
     ORIGINS_FIX,
@@ -68,9 +69,9 @@ def _strange_kernel(system: System) -> str:
 
 def _reason_unsupported(system: System) -> str:
     """The name of this system, if it is not a server with a supported distribution."""
-    if "microsoft" in system.kernel.lower():
+    if system.wsl:
         return "WSL: the GPU's driver belongs to Windows"
-    if system.board.startswith("NVIDIA Jetson"):
+    if system.board.startswith(BOARD):
         return f"{system.board}: its driver comes with JetPack"
     if system.board:
         return f"{system.board}: a single-board computer"

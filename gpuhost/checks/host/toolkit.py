@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown
+from shlex import quote
+
+from gpuhost.checks.finding import Status, Verdict, fail, later, ok, skip, unknown, warn
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.checks.repository import repository_verdict
 from gpuhost.checks.unreachable import TOOLKIT, fix_for
 from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.toolkit.packages import PACKAGES
-from gpuhost.plans.toolkit import reason_not_needed, specification_path, working_driver
+from gpuhost.plans.toolkit import (
+    cdi_rivals,
+    gives_by_cdi,
+    reason_not_needed,
+    specification_path,
+    working_driver,
+)
 from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -138,6 +146,15 @@ def cdi(snapshot: Snapshot, settings: Settings) -> Verdict:
     specification = toolkit.specifications.get(path)
     if specification is None:
         return fail(f"driver {driver}", f"no {path}", fix=AGAIN)
+    if others := cdi_rivals(snapshot):
+        # The toolkit's hook needs no specification.
+        judge = warn if gives_by_cdi(snapshot) is False else fail
+        return judge(
+            "one file for each device",
+            f"{path} and {', '.join(others)} name the same devices: none of them can be used "
+            "by CDI",
+            fix=f"rm {' '.join(map(quote, others))}; systemctl restart docker",
+        )
     if specification.drivers and driver not in specification.drivers:
         stale = ", ".join(sorted(specification.drivers))
         return fail(f"driver {driver}", f"{path} is for {stale}", fix=AGAIN)

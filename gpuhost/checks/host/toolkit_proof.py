@@ -8,7 +8,8 @@ from gpuhost.checks.finding import Status, Verdict, fail, later, ok
 from gpuhost.checks.host.toolkit import NO_DRIVER, not_installed
 from gpuhost.checks.registry import check, finding_of
 from gpuhost.domain.advice import AGAIN
-from gpuhost.domain.toolkit.causes import NO_ACCESS, cause_of
+from gpuhost.domain.toolkit.cause import NO_ACCESS
+from gpuhost.domain.toolkit.causes import cause_of
 from gpuhost.domain.toolkit.config import CONFIG
 from gpuhost.domain.toolkit.cuda_answer import CudaAnswer
 from gpuhost.domain.toolkit.cuda_causes import NO_CGROUPS, cuda_cause

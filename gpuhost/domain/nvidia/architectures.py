@@ -87,6 +87,7 @@ ARCHITECTURES = (
     _row("Hopper", "9.0", ("11.8", "11.8", None), (520, None), Modules.EITHER),
     _row("Blackwell", "10.0", ("12.8", "12.8", None), (570, None), Modules.OPEN),
     _row("Blackwell", "10.3", ("12.9", "12.8", None), (575, None), Modules.OPEN),
+    _row("Blackwell", "11.0", ("13.0", "13.0", None), (580, None), Modules.OPEN),
     _row("Blackwell", "12.0", ("12.8", "12.8", None), (570, None), Modules.OPEN),
     _row("Blackwell", "12.1", ("12.9", "12.8", None), (580, None), Modules.OPEN),
 )

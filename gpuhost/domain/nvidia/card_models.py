@@ -109,6 +109,7 @@ WORKSTATION = (
         ),
     ),
     Family("12.1", Brand.NVIDIA, _models("GB10")),
+    Family("11.0", Brand.NVIDIA, _models("Thor")),
     # Cards for mining: no display, the chips of other cards.
     Family("7.5", Brand.NVIDIA, _models("CMP 30HX, CMP 40HX, CMP 50HX")),
     Family("8.0", Brand.NVIDIA, _models("CMP 170HX")),

@@ -33,6 +33,8 @@ class PciDevice:
     + slot: such as "0000:84:00.0"
     + pci_class, vendor, device: four lower-case hexadecimal digits, such as "0302", "10de", "1b38"
     + driver: the kernel's driver that holds it, such as "nvidia" or "NovaCore"; None: none does
+    + is_virtual: a virtual function (SR-IOV) of a card of this host, which a hypervisor makes for
+      its machines; inside of one of these it looks like any card
     """
 
     slot: str
@@ -40,6 +42,7 @@ class PciDevice:
     vendor: str
     device: str
     driver: str | None = None
+    is_virtual: bool = False
 
     @property
     def is_gpu(self) -> bool:
@@ -48,7 +51,7 @@ class PciDevice:
     @property
     def is_passed_through(self) -> bool:
         """It belongs to a virtual machine, on purpose."""
-        return self.driver in PASSING_DRIVERS
+        return self.is_virtual or self.driver in PASSING_DRIVERS
 
     @property
     def is_nvswitch(self) -> bool:

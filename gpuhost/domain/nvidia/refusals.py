@@ -36,8 +36,34 @@ class Refusal:
     reason: Reason
     text: str
 
+    @property
+    def branch(self) -> int | None:
+        """Of the refusing driver, if it says so."""
+        match = RELEASE.search(self.text)
+        return int(match[1]) if match else None
+
 
 RUNNING = '"$(uname -r)"'
+UNKNOWN_CARD = Reason(
+    "this driver does not know the card",
+    "install a newer branch, or for an old card an older one",
+    of_driver=True,
+)
+# The same words, of a chip that the branch drives: the driver looks at more than its PCI id.
+KNOWN_CHIP = Reason(
+    "the driver does not take this card, although its branch drives the chip: it is a vGPU, it is "
+    "in confidential-computing mode, or it is newer than this release",
+    "a vGPU needs NVIDIA's GRID guest driver; the hypervisor switches confidential computing off "
+    "(nvidia_gpu_tools.py --set-cc-mode=off --reset-after-cc-mode-switch); otherwise install a "
+    "newer branch",
+)
+# The kernel does not say which module it was: the last reason to be named.
+LOCKED_DOWN = Reason(
+    "the kernel is locked down, and loads no unsigned module",
+    "sign it: dkms install --force, with the key in /var/lib/dkms/mok.pub enrolled; or remove "
+    "lockdown= and module.sig_enforce from the kernel command line (cat /proc/cmdline)",
+)
+RELEASE = re.compile(r"NVIDIA (\d{3,4})\.[\d.]+ driver release", re.ASCII)
 REASONS: tuple[tuple[str, Reason], ...] = (
     (
         "not supported by open",
@@ -66,13 +92,14 @@ REASONS: tuple[tuple[str, Reason], ...] = (
         ),
     ),
     (
-        "is not supported by the",
+        "ignoring the legacy GPU",
         Reason(
-            "this driver does not know the card",
-            "install a newer branch, or for an old card an older one",
+            "this driver no longer drives the card: only an older branch does",
+            "install an older branch: 580 is the last one for Maxwell, Pascal and Volta",
             of_driver=True,
         ),
     ),
+    ("is not supported by the", UNKNOWN_CARD),
     (
         r"BAR\d is 0M",
         Reason(
@@ -97,6 +124,23 @@ REASONS: tuple[tuple[str, Reason], ...] = (
             "or disable Secure Boot",
         ),
     ),
+    (
+        "request_mem_region failed",
+        Reason(
+            "another driver has the card's registers: a framebuffer, or a second NVIDIA driver",
+            "grep -i -e nvidia -e fb -e vga /proc/iomem shows which one: keep it from being loaded "
+            "(simplefb, efifb: boot with video=efifb:off)",
+        ),
+    ),
+    (
+        "find an IRQ|pci_enable_device failed",
+        Reason(
+            "the card gets no interrupt, or cannot be switched on, on the PCI bus",
+            "in the BIOS, load its defaults and update it; in a virtual machine, give it the card "
+            "as a PCI Express device (Q35); then a full power cycle",
+        ),
+    ),
+    ("unsigned module loading is restricted", LOCKED_DOWN),
     (
         "No NVIDIA (?:devices|graphics adapter) probed",
         Reason(

@@ -23,8 +23,6 @@ from gpuhost.domain.nvidia.xid_catalogue import (
 
 OFF_THE_BUS = 79
 RECOVERY = 154
-# Of the GPU's System Processor (GSP), in the driver's words.
-LATCHED = "WPR2 already up"
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class CardError:
         if self.of_switch:
             return _SWITCH_HARMLESS if "Non-fatal" in self.text else _SWITCH
         if self.number is None:
-            return _LATCHED if LATCHED in self.text else _NOT_STARTED
+            return next((why for note, why in _STARTS if note in self.text), _NOT_STARTED)
         if self.number == RECOVERY:
             return _requested(self.text)
         if self.number in NVLINK:
@@ -80,11 +78,62 @@ _NOT_STARTED = Meaning(
     Action.REBOOT,
     "reboot; if it stays, compare the driver's branch and module flavour with the card",
 )
-# Seen on Blackwell after a failure of the GSP.
-_LATCHED = Meaning(
-    "its firmware did not start: protected memory is still set up from before the last reboot",
-    Action.REBOOT,
-    "switch the machine off for half a minute, at its power supply: a reboot does not reset it",
+_POWER_OFF = "switch the machine off for half a minute, at its power supply"
+# By what the kernel's log says before it, as CARD_ERRORS (snapshot/kernel_log.py) notes it.
+_STARTS = (
+    # Of the GPU's System Processor (GSP). Seen on Blackwell after a failure of it.
+    (
+        "(WPR2 already up)",
+        Meaning(
+            "its firmware did not start: protected memory is still set up from before the last "
+            "reboot",
+            Action.REBOOT,
+            f"{_POWER_OFF}: a reboot does not reset it",
+        ),
+    ),
+    (
+        "(no firmware file)",
+        Meaning(
+            "the firmware file of this driver's version is missing",
+            Action.INSPECT,
+            "ls /lib/firmware/nvidia: it must have the driver's version; apt-get install "
+            "--reinstall firmware-nvidia-gsp (Debian) or nvidia-firmware-BRANCH-VERSION (Ubuntu), "
+            "or run the driver's installer again; update-initramfs -u; reboot",
+        ),
+    ),
+    (
+        "(GFW boot)",
+        Meaning(
+            "the card's own boot code did not finish, before any driver",
+            Action.REPLACE,
+            f"{_POWER_OFF}; if it stays, check power cables, riser and slot, then replace the card",
+        ),
+    ),
+    (
+        "(VBIOS)",
+        Meaning(
+            "its VBIOS is not what the driver expects",
+            Action.REPLACE,
+            "write the maker's own VBIOS to the card; of a card that was rebuilt, ask its seller",
+        ),
+    ),
+    (
+        "(D3cold)",
+        Meaning(
+            "it did not wake from power saving (D3cold)",
+            Action.REBOOT,
+            f"{_POWER_OFF}; then boot with pcie_port_pm=off; on a hypervisor, options vfio-pci "
+            "disable_idle_d3=1",
+        ),
+    ),
+    (
+        "(data centre only)",
+        Meaning(
+            "these open kernel modules drive only data-centre cards",
+            Action.INSPECT,
+            "install the proprietary kernel modules, or branch 580",
+        ),
+    ),
 )
 _SWITCH = Meaning(
     "an NVSwitch has a fault",

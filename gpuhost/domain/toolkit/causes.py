@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from gpuhost.domain.toolkit.cause import GENERATE, RESTART, Cause
+from gpuhost.domain.toolkit.causes_of_driver import DRIVER
 from gpuhost.domain.toolkit.config import CONFIG
 
-
-@dataclass(frozen=True)
-class Cause:
-    """Why a container did not get the GPUs, and what to do; {image} is replaced by the image."""
-
-    cause: str
-    fix: str
-
-
-# A new container: what a daemon-reload takes from old ones, it has not lost yet.
-NO_ACCESS = Cause(
-    "the container may not open the device nodes /dev/nvidia*",
-    "docker info | grep -i -e cgroup -e rootless; "
-    "cat /etc/nvidia-container-runtime/config.toml; then run the deploy again",
-)
-RESTART = 'systemctl restart docker, or docker_restart="always"; then run the deploy again'
-# Messages of moby, nvidia-container-toolkit and libnvidia-container; the first match decides.
-CAUSES: tuple[tuple[str, Cause], ...] = (
+ENGINE: tuple[tuple[str, Cause], ...] = (
     (
         r'could not select device driver "[^"]*" with capabilities: \[\[gpu\]\]',
         Cause(
@@ -34,62 +18,45 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
+        r'could not select device driver "cdi"',
+        Cause(
+            "the engine does not use CDI",
+            f'set "features": {{"cdi": true}} in its daemon.json, or upgrade it; {RESTART}',
+        ),
+    ),
+    (
+        r"failed to load config.*toml",
+        Cause(
+            "the toolkit's config.toml cannot be read",
+            f"correct the line that it names in {CONFIG}, or move the file away: the defaults hold "
+            "then",
+        ),
+    ),
+    (
         r"unknown or invalid runtime name",
         Cause("the engine does not know the runtime nvidia", f"{RESTART} (see docker.config)"),
     ),
     (
-        r"WSL environment detected|GPU access blocked by the operating system",
+        r"failed to stat CDI host device \"?/dev/dri/",
         Cause(
-            "this host is WSL, and Windows gives it no GPU",
-            "update the driver in Windows, then: wsl --update; wsl --shutdown",
-        ),
-    ),
-    (
-        r"driver/library version mismatch",
-        Cause("the driver was upgraded under its loaded kernel module", "reboot"),
-    ),
-    (
-        r"nvml error: driver not loaded|couldn.t communicate with the NVIDIA driver",
-        Cause("the driver's kernel module is not loaded", "modprobe nvidia, or reboot"),
-    ),
-    (
-        r"libnvidia-ml\.so\S*: cannot open shared object file: Permission denied",
-        Cause(
-            "the engine may not read the driver's libraries",
-            "ls -lL /usr/lib/*/libnvidia-ml.so.1; dmesg | grep -i -e apparmor -e avc",
-        ),
-    ),
-    (
-        r"libnvidia-ml\.so\S*: cannot open shared object|couldn.t find libnvidia-ml"
-        r"|ERROR_LIBRARY_NOT_FOUND",
-        Cause("the driver's libraries are not installed", "install the driver: nvidia_driver"),
-    ),
-    (
-        r"unsatisfied condition: [^,\n]+",
-        Cause(
-            "the image needs a newer CUDA than the driver has",
-            "upgrade the driver, or set toolkit_test_image to an older image or to None",
+            "the CDI specification names the cards' nodes in /dev/dri as they were at another boot",
+            GENERATE,
         ),
     ),
     (
         r"failed to stat CDI host device",
         Cause(
             "the CDI specification names a device node that is not there",
-            "modprobe nvidia_uvm && nvidia-modprobe -u -c 0; systemctl restart nvidia-cdi-refresh, "
-            "or nvidia-ctk cdi generate; then run the deploy again",
+            "modprobe nvidia_uvm && nvidia-modprobe -u -m -c 0; systemctl restart "
+            "nvidia-cdi-refresh, or nvidia-ctk cdi generate; then run the deploy again",
         ),
     ),
     (
         r"\.so\.\d{3}\.[\d.]+: no such file",
         Cause(
             "the CDI specification is of another version of the driver",
-            "systemctl restart nvidia-cdi-refresh; nvidia-ctk cdi generate "
-            "--output=/etc/cdi/nvidia.yaml if that file exists; then run the deploy again",
+            GENERATE,
         ),
-    ),
-    (
-        r"mount operation failed: \S*/proc/driver/nvidia",
-        Cause("the driver has been loaded again since the engine started", RESTART),
     ),
     (
         r"ldcache error: process \S*ldconfig|open failed: \S*/ldconfig",
@@ -97,21 +64,6 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
             "the toolkit's hook could not run ldconfig for the container",
             'ldconfig in /etc/nvidia-container-runtime/config.toml: "@/sbin/ldconfig" on Debian, '
             '"@/sbin/ldconfig.real" on Ubuntu',
-        ),
-    ),
-    (
-        r"driver (?:rpc )?error: (?:timed out|failed to process request)",
-        Cause(
-            "the driver answers too slowly: without persistence mode each call starts every card",
-            "nvidia_persistence=True; nvidia-smi; dmesg | grep -e NVRM -e Xid; "
-            "then run the deploy again",
-        ),
-    ),
-    (
-        r"nvcgo (?:rpc )?error: timed out",
-        Cause(
-            "the host was too busy for the toolkit, which waits for ten seconds",
-            "run the deploy again when the host has less to do",
         ),
     ),
     (
@@ -132,10 +84,6 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
-        r"Failed to initialize NVML: (Unknown Error|Insufficient Permissions)",
-        NO_ACCESS,
-    ),
-    (
         r"invoking the NVIDIA Container Runtime Hook directly",
         Cause(
             "mode in the toolkit's config.toml does not allow what the engine calls for --gpus",
@@ -151,12 +99,8 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
-        r"unknown device|gpu not found|No devices were found",
-        Cause("the driver drives no card", "nvidia-smi; dmesg | grep NVRM"),
-    ),
-    (
         r"(?:bpf_prog_query|/devices\.allow).*: (?:operation not permitted|permission denied)"
-        r"|privilege change failed",
+        r"|(?:privilege|capability) change failed",
         Cause(
             "the toolkit may not set the rules of a cgroup: the engine is rootless, or this host "
             "is an unprivileged container (LXC)",
@@ -176,10 +120,6 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
-        r"initialization error: cuda error",
-        Cause("CUDA does not start on the host", "dmesg | grep -e NVRM -e Xid; reboot"),
-    ),
-    (
         r"file creation failed: \S+: file exists",
         Cause(
             "the image holds files of a driver: it was made from a container that had a GPU",
@@ -187,10 +127,12 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (
-        r'exec: \\?"?\S*nvidia-container-runtime(?:-hook)?\\?"?: ',
+        r'exec: \\?"?\S*nvidia-container-runtime(?:-hook)?\\?"?: '
+        r"|libnvidia-container\S*: cannot open shared object",
         Cause(
             "a program of the toolkit is missing",
-            "apt-get install --reinstall nvidia-container-toolkit-base nvidia-container-toolkit; "
+            "apt-get install --reinstall nvidia-container-toolkit-base nvidia-container-toolkit "
+            "libnvidia-container1 libnvidia-container-tools; "
             f"{RESTART}",
         ),
     ),
@@ -210,11 +152,9 @@ CAUSES: tuple[tuple[str, Cause], ...] = (
         ),
     ),
     (r"no space left on device", Cause("the disk is full", "docker system df")),
-    (
-        r"did not end within",
-        Cause("nvidia-smi hangs in the container", "nvidia-smi; dmesg | grep -e NVRM -e Xid"),
-    ),
 )
+# Of moby, nvidia-container-toolkit and libnvidia-container; the first match decides.
+CAUSES = (*DRIVER, *ENGINE)
 UNKNOWN = Cause(
     "", "docker run --rm --gpus all --entrypoint nvidia-smi {image}; journalctl -u docker -n 50"
 )

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpuhost.domain.toolkit.causes import Cause, cause_of
+from gpuhost.domain.toolkit.cause import Cause
+from gpuhost.domain.toolkit.causes import cause_of
 from gpuhost.domain.toolkit.cuda_answer import (
     COMPAT,
     CONTROL,
@@ -25,6 +26,9 @@ MISSING = re.compile(r"(\S+): cannot open shared object file", re.ASCII)
 # Of NVIDIA_VISIBLE_DEVICES, where the engine gives cards by CDI.
 BY_CDI = "void"
 REFUSED = ("EPERM", "EACCES")
+# The kernel gives the module another number at each load.
+STALE = ("ENXIO", "ENODEV")
+AGAIN = "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate"
 LOOK = "dmesg | grep -e NVRM -e Xid"
 # More than 128: ended by a signal. A file that is cut off gives SIGBUS.
 KILLED = re.compile(r"exit status (129|13\d|14\d)\b", re.ASCII)
@@ -179,11 +183,13 @@ def _closed(answer: CudaAnswer, known: CudaConditions) -> Cause | None:
         return NO_CGROUPS if known.no_cgroups else _no_access(refused)
     if answer.nodes.get(UVM) in (None, *REFUSED) and answer.uvm is not False:
         return _nodes(answer.nodes)
+    if known.in_container and answer.nodes.get(UVM) in STALE:
+        return Cause(f"the container's {UVM} is of an earlier load of nvidia_uvm", AGAIN)
     if known.in_container:
         by_cdi = answer.given == BY_CDI
         missing = f"the CDI specification has no {UVM}: it is older than the loaded nvidia_uvm"
         return (
-            Cause(missing, "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate")
+            Cause(missing, AGAIN)
             if by_cdi
             else Cause(f"the toolkit did not put {UVM} into the container", CAPABILITIES)
         )
