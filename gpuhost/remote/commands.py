@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -36,8 +37,12 @@ def script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
 
 
 def inline_script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
-    """A script as an argument, for one that reads what is sent on stdin."""
-    text = QuoteString(script_text(name))
+    """A script as an argument, for one that reads what is sent on stdin.
+
+    It is one word without ends of lines and `!`: csh, if it is the login shell, takes no others.
+    """
+    packed = b64encode(script_text(name).encode()).decode()
+    text = QuoteString(f'eval "$(echo {packed} | base64 -d)"')
     return _limited(seconds, "sh", "-c", text, "sh", *_quoted(arguments))
 
 

@@ -31,10 +31,16 @@ LOCKS = (
 # dpkg resolves every user and group of it before it unpacks anything: with one that does not exist
 # it ends. "#110" is a number.
 OVERRIDES = "/var/lib/dpkg/statoverride"
-OWNERS = f"""cat {OVERRIDES}
-for one in 1:passwd 2:group; do
-    echo "# ${{one#*:}}"
-    getent "${{one#*:}}" root $(cut -d " " -f "${{one%:*}}" {OVERRIDES} | grep -v "^#" | sort -u)
+OWNERS = f"""set -f
+while read -r user group rest; do
+    printf "%s\\n" "$user $group $rest"
+    case $user in "#"*) ;; *) users="$users $user" ;; esac
+    case $group in "#"*) ;; *) groups="$groups $group" ;; esac
+done <{OVERRIDES}
+for one in passwd group; do
+    echo "# $one"
+    case $one in passwd) set -- $users ;; *) set -- $groups ;; esac
+    getent $one root "$@"
 done
 exit 0"""
 BROKEN = re.compile(r"^Package: (\S+)\nStatus: \S+ reinstreq ", re.MULTILINE)
@@ -94,15 +100,17 @@ class Dpkg:
 
     @classmethod
     def read(cls, probes: Probes) -> Dpkg:
+        complaint = database_complaint(probes)
+        allowed = (0, 1, 2) if complaint else (0, 1)
         return cls(
             locks=tuple(_held(probes)),
-            unfinished=_packages(probes.output("dpkg_unfinished", allow=(0, 1))),
+            unfinished=_packages(probes.output("dpkg_unfinished", allow=allowed)),
             journal=any(
                 re.fullmatch(r"/var/lib/dpkg/updates/\d+", line)
                 for line in probes.output("dpkg_updates").splitlines()
             ),
             broken=tuple(BROKEN.findall(probes.get("dpkg_unfinished").out)),
-            complaint=database_complaint(probes),
+            complaint=complaint,
             unknown_owners=tuple(_unknown_owners(probes)),
         )
 

@@ -15,6 +15,7 @@ QUERY = r"dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Archi
 DATABASE = "/var/lib/dpkg/status"
 # As a power failure leaves it: dpkg then knows no package (PathState's line of `stat`).
 EMPTY = re.compile(rf"^\d+ \S+ \S+ 0 .*{DATABASE}$", re.MULTILINE)
+MISSING = f"{DATABASE}: No such file or directory"
 # dpkg-query(1): 1 if a package was not found, 2 if the database could not be read.
 UNREADABLE = 2
 REQUEST = Request(
@@ -41,6 +42,9 @@ def database_complaint(probes: Probes) -> str:
     probe = probes.get("packages")
     if probe.rc == UNREADABLE:
         return f"dpkg cannot read its database: {probe.complaint}"
+    # dpkg-query itself only says that it finds no package (dpkg 1.21.22).
+    if "dpkg_unfinished" in probes and MISSING in probes.get("dpkg_unfinished").err:
+        return f"there is no {DATABASE}, dpkg's database"
     listed = probes.get("paths").out if "paths" in probes else ""
     return f"dpkg's database, {DATABASE}, is empty" if EMPTY.search(listed) else ""
 
