@@ -37,13 +37,16 @@ def script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
 
 
 def inline_script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
-    """A script as an argument, for one that reads what is sent on stdin.
-
-    It is one word without ends of lines and `!`: csh, if it is the login shell, takes no others.
-    """
-    packed = b64encode(script_text(name).encode()).decode()
-    text = QuoteString(f'eval "$(echo {packed} | base64 -d)"')
+    """A script as an argument, for one that reads what is sent on stdin."""
+    text = QuoteString(on_one_line(script_text(name)))
     return _limited(seconds, "sh", "-c", text, "sh", *_quoted(arguments))
+
+
+def on_one_line(text: str) -> str:
+    """A script without ends of lines and `!`: csh, if it is the login shell, takes no others as an
+    argument.
+    """
+    return f'eval "$(echo {b64encode(text.encode()).decode()} | base64 -d)"'
 
 
 def put(path: str, content: str, *, mode: str = "0644") -> StringCommand:

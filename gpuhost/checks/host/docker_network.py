@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.plans.docker_network import (
     addressless,
     bridge_disabled_by,
@@ -51,7 +52,8 @@ def network(snapshot: Snapshot, settings: Settings) -> Verdict:
             "network, and new ones do not start",
             evidence="something has emptied the tables since the engine started: iptables -F, "
             "nftables.service (flush ruleset), netfilter-persistent, csf, a firewall script",
-            fix="systemctl restart docker; then make that program leave the tables of others alone",
+            fix=f"{AGAIN}, or systemctl restart docker; then make that program leave the tables of "
+            "others alone",
         )
     if bridge := addressless(snapshot):
         return fail(
