@@ -159,7 +159,7 @@ LAB_TESTS = {
     "tests/e2e/test_apt.py": 17,
     "tests/e2e/test_bootstrap.py": 7,
     "tests/e2e/test_build_cache.py": 28,
-    "tests/e2e/test_docker.py": 32,
+    "tests/e2e/test_docker.py": 34,
     "tests/e2e/test_drift.py": 23,
     "tests/e2e/test_docker_others.py": 9,
     "tests/e2e/test_drift_timer.py": 16,

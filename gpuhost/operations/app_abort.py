@@ -15,6 +15,7 @@ from gpuhost.operations.app_removal import encoded_runner
 from gpuhost.operations.app_restore import LIMIT_SECONDS
 from gpuhost.operations.reading import Commands, executing, forget, read
 from gpuhost.remote.commands import connector_arguments, inline_script, run_on
+from gpuhost.rollout.connection import without_greeting
 from gpuhost.rollout.draft import current_user
 from gpuhost.rollout.follower import FollowTarget
 from gpuhost.rollout.progress import readable
@@ -69,7 +70,7 @@ def _abort(state: State, host: Host, app: str) -> bool:
         for line in lines:
             _log_error(host, f"{app}: {readable(line)}")
         return False
-    operation = _operation(output.stdout_lines)
+    operation = _operation(without_greeting(output.stdout_lines))
     if operation is None:
         _log_error(host, f"{app}: it has just ended, or waits for a backup and has not begun yet")
         return False

@@ -16,6 +16,7 @@ from gpuhost.operations.docker_activation import (
     prepare_pools,
     record,
     repair,
+    restart_engine,
     stop_engines,
 )
 from gpuhost.operations.docker_start import masked_units, start
@@ -29,6 +30,7 @@ from gpuhost.plans.docker_addresses import cuts_login_off
 from gpuhost.plans.docker_flags import unit_fault, untried
 from gpuhost.plans.docker_packages import missing_packages, replaced_packages, repository
 from gpuhost.plans.docker_replacing import refusal, stopped, to_stop
+from gpuhost.plans.docker_ways import lost_rules
 from gpuhost.remote.apt import LOCK_TIMEOUT_S, apt_install, apt_remove, apt_update
 from gpuhost.remote.commands import put
 from gpuhost.settings import Settings
@@ -84,7 +86,10 @@ def engine(
     snapshot = read(settings, despite=["nvidia_upkeep.persistence"])
     wrong = failing_ids(snapshot, settings, "docker")
     if not wrong & {"docker.repository", "docker.packages", "docker.engine", "docker.engines"}:
-        host.noop("the engine runs, from the declared source")
+        if snapshot.docker.engine and (tables := lost_rules(snapshot)):
+            yield from _make_rules_again(snapshot, settings, tables)
+        else:
+            host.noop("the engine runs, from the declared source")
         return
     reason = refusal(snapshot, settings)
     if reason and not adopt:
@@ -124,6 +129,16 @@ def engine(
     if missing:
         yield apt_install(missing, lock_timeout_s=lock_timeout_s)
     yield from start(snapshot, is_stuck=is_stuck)
+
+
+def _make_rules_again(snapshot: Snapshot, settings: Settings, tables: list[str]) -> Commands:
+    """dockerd makes its rules when it starts, and never again."""
+    if _may_restart(snapshot, settings):
+        yield from restart_engine()
+        return
+    stops = ", ".join(restart_stops(snapshot)) or "nothing, and is not allowed"
+    reason = f"its rules are gone from {' and '.join(tables)}; a restart stops {stops}"
+    refuse("docker", f'{reason}: systemctl restart docker, or docker_restart="always"')
 
 
 def _is_somebody_elses_mistake(snapshot: Snapshot) -> bool:

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pyinfra import host
 
 from gpuhost.checks.finding import Status
+from gpuhost.checks.host.system_dpkg import DPKG_WORKS
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
@@ -25,6 +26,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot.dpkg import TIMERS
 
 SYNCHRONISE_SECONDS = 30
+FAIL = 'echo "$1" >&2; exit 1'
 
 
 def _is_failing(id: str, settings: Settings) -> bool:
@@ -52,6 +54,10 @@ def packages(lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
         return
     if read(settings).dpkg.locks:
         yield wait_for_apt(lock_timeout_s)
+    if (dpkg := finding_of("system.dpkg", read(settings), settings)).expected == DPKG_WORKS:
+        # It fails: what follows would have apt install much more, or wait for nothing.
+        yield run("sh", "-c", FAIL, "sh", f"{dpkg.actual}: {dpkg.fix}", seconds=10)
+        return
     if _is_failing("system.dpkg", settings):
         yield run(
             "env",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import isqrt
+from string import ascii_letters, digits
 
 from gpuhost.domain.sizes import GB, MB, format_size
 from gpuhost.settings import Settings
@@ -15,6 +17,8 @@ from gpuhost.snapshot.sysctl import OLDER_SWAP_FILE, SWAP_FILE, SWAPPINESS, Assi
 # mkswap takes a page for its header, and partitions are never of round size.
 TOLERANCE = 16 * MB
 # swapon(8): no swap files on a network or union file system, nor on ZFS.
+SWAP_TARGET = "swap.target"
+UNESCAPED = frozenset(ascii_letters + digits + ":_.")
 UNFIT = {"zfs", "overlay", "tmpfs", "nfs", "nfs4", "cifs", "fuse.sshfs", "squashfs"}
 
 
@@ -112,6 +116,21 @@ def _refusal(
             "free some space, or lower swap_size_gb",
         )
     return "", ""
+
+
+def masked_units(snapshot: Snapshot, settings: Settings) -> list[str]:
+    """What keeps systemd from switching the file on at boot, as guides of Kubernetes do it."""
+    own = f"{unit_name(settings.swap_path)}.swap"
+    return [name for name in snapshot.units.masked if name in (SWAP_TARGET, own)]
+
+
+def unit_name(path: str) -> str:
+    """systemd's name for a path: systemd.unit(5), escaping."""
+    escaped = "".join(
+        "-" if c == "/" else c if c in UNESCAPED else "".join(f"\\x{b:02x}" for b in c.encode())
+        for c in path.strip("/")
+    )
+    return re.sub(r"^\.", r"\\x2e", escaped)
 
 
 def sysctl_text(settings: Settings) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from gpuhost.domain.apt.unattended import faulty, has_security
 from gpuhost.domain.nvidia.held_packages import EXCLUDED
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.disks import ancestry
 from gpuhost.snapshot.dpkg import ALLOWED, BLACKLIST, PATTERNS, PERIODIC
 from gpuhost.snapshot.request import Request
 
@@ -53,6 +54,18 @@ def no_security_origin(snapshot: Snapshot) -> str:
     if has_security(config.allowed, config.patterns, id, snapshot.system.codename):
         return ""
     return f"no entry of {ALLOWED} or {PATTERNS} is for the security archive"
+
+
+def noexec_mount(snapshot: Snapshot, path: str) -> str:
+    """The mount point of a path, if no program on it can be started; "": one can, or that is not
+    known.
+    """
+    try:
+        mounts = snapshot.mounts
+    except NotRead:
+        return ""
+    mounted_on = next((each for each in ancestry(path) if each in mounts.mounted), "")
+    return mounted_on if mounted_on in mounts.noexec else ""
 
 
 def request(settings: Settings) -> Request:

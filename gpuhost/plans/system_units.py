@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gpuhost.domain.nvidia.fabric_manager import FabricManager, fabric_manager
+from gpuhost.plans import swap
 from gpuhost.settings import Settings
-from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.nginx import RENEWAL
 from gpuhost.snapshot.nginx import UNIT as NGINX
 from gpuhost.snapshot.units import CONTAINERD, ENGINE, Units
@@ -43,8 +44,18 @@ def masked_units(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
         *((RENEWAL,) if snapshot.nginx.certificates else ()),
         *((CDI_REFRESH,) if with_cards else ()),
         *((FABRIC_MANAGER,) if with_cards and need is FabricManager.NEEDED else ()),
+        *_of_swap(snapshot, settings),
     )
     return tuple(name for name in snapshot.units.masked if name.startswith(needed))
+
+
+def _of_swap(snapshot: Snapshot, settings: Settings) -> list[str]:
+    try:
+        planned = swap.plan(snapshot, settings)
+    except NotRead:
+        return []
+    wanted = planned.size and not planned.refusal
+    return swap.masked_units(snapshot, settings) if wanted else []
 
 
 def _stopped_units(units: Units) -> tuple[str, ...]:

@@ -34,6 +34,16 @@ errors() { grep '^E: ' | grep -v 'Some index files failed to download'; }
 # This run, and all that decides what apt knows: not only times, a clock may be put right meanwhile.
 state() { echo "$RUN" && find /etc/apt /var/lib/apt/lists -printf '%p %i %s %T@\n' 2>&1 || true; }
 
+# Archives that lack another architecture than the host's: Ubuntu keeps most of them elsewhere.
+explain_foreign() {
+    own=$(dpkg --print-architecture 2>/dev/null) || return 0
+    sed -n 's,^E: .*/binary-\([a-z0-9-]*\)/Packages.* 404 .*,\1,p' | sort -u | while read -r arch; do
+        [ "$arch" = "$own" ] \
+            || echo "the archive has nothing for $arch, which dpkg --add-architecture added here:" \
+                "limit the source with \"Architectures: $own\" or [arch=$own]"
+    done
+}
+
 update() {
     stamp=/run/gpuhost-apt-lists
     if [ "$(cat "$stamp" 2>/dev/null)" = "$(state)" ]; then exit 0; fi
@@ -48,6 +58,7 @@ update() {
     failed=$(errors <"$log") || failed=
     if [ ! "$failed" ] || [ ! "${OPTIONAL-}" ] || echo "$failed" | grep -qvF "$OPTIONAL"; then
         cat "$log" >&2
+        explain_foreign <"$log" >&2
         exit "$status"
     fi
     echo "continues without the sources that fail: $failed"

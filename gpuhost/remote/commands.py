@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -37,8 +38,15 @@ def script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
 
 def inline_script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
     """A script as an argument, for one that reads what is sent on stdin."""
-    text = QuoteString(script_text(name))
+    text = QuoteString(on_one_line(script_text(name)))
     return _limited(seconds, "sh", "-c", text, "sh", *_quoted(arguments))
+
+
+def on_one_line(text: str) -> str:
+    """A script without ends of lines and `!`: csh, if it is the login shell, takes no others as an
+    argument.
+    """
+    return f'eval "$(echo {b64encode(text.encode()).decode()} | base64 -d)"'
 
 
 def put(path: str, content: str, *, mode: str = "0644") -> StringCommand:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import dropwhile
 from typing import Protocol
 
 from paramiko import SSHException
@@ -9,6 +11,13 @@ from pyinfra.api.exceptions import ConnectError
 
 # What SSH libraries raise when a connection breaks.
 CONNECTION_ERRORS = (SSHException, EOFError, OSError, ConnectError)
+
+
+def without_greeting(lines: Iterable[str]) -> list[str]:
+    """An answer in JSON and what follows it, without what the login shell printed first: bash reads
+    ~/.bashrc also for one command.
+    """
+    return list(dropwhile(lambda line: not line.startswith("{"), lines))
 
 
 class RoundTripTimeout(BaseException):

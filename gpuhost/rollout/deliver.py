@@ -12,9 +12,9 @@ from pyinfra.api.host import Host
 from gpuhost.domain import host_json
 from gpuhost.domain.plain_text import safe
 from gpuhost.domain.rendering import render
-from gpuhost.remote.commands import ROUND_TRIP_SECONDS, script_text
+from gpuhost.remote.commands import ROUND_TRIP_SECONDS, on_one_line, script_text
 from gpuhost.rollout.bundle import Bundle
-from gpuhost.rollout.connection import CONNECTION_ERRORS, RoundTripTimeout
+from gpuhost.rollout.connection import CONNECTION_ERRORS, RoundTripTimeout, without_greeting
 from gpuhost.rollout.progress import readable
 from gpuhost.runner.contract import APPS, RESUME_UNIT_FILE, Operation, release_unit
 
@@ -74,7 +74,8 @@ def start_release(host: Host, request: StartRequest, arguments: dict[str, Any]) 
         _warn_connection_lost(host)
         return None
     if succeeded:
-        return _holder(output.stdout_lines) if output.stdout_lines else None
+        answer = without_greeting(output.stdout_lines)
+        return _holder(answer) if answer else None
     if not output.stderr_lines:
         # An interrupted session prints nothing.
         _warn_connection_lost(host)
@@ -115,7 +116,7 @@ def command(request: StartRequest) -> StringCommand:
         str(_limit(request)),
         "sh",
         "-c",
-        QuoteString(script_text(SCRIPT)),
+        QuoteString(on_one_line(script_text(SCRIPT))),
         "sh",
         *(QuoteString(str(word)) for word in words),
     )

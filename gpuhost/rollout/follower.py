@@ -15,7 +15,12 @@ import gevent  # type: ignore[import-untyped]
 from gpuhost.domain import host_json
 from gpuhost.domain.plain_text import safe
 from gpuhost.remote.commands import ROUND_TRIP_SECONDS
-from gpuhost.rollout.connection import CommandFailed, Connection, ConnectionLost
+from gpuhost.rollout.connection import (
+    CommandFailed,
+    Connection,
+    ConnectionLost,
+    without_greeting,
+)
 from gpuhost.rollout.progress import readable
 from gpuhost.runner.contract import APPS, Operation, Result, release_unit, resume_unit
 
@@ -151,13 +156,14 @@ class LogFollower:
             target.id, self._offset, wait, seconds=wait + ROUND_TRIP_SECONDS,
         )  # fmt: skip
         try:
-            answer = host_json.parse(lines[0])
+            first_line, *log = without_greeting(lines)
+            answer = host_json.parse(first_line)
             result = safe(Result.lenient(answer["result"])) if answer["result"] else None
             holder = safe(Operation.lenient(answer["holder"])) if answer["holder"] else None
             state, offset = STATES[answer["state"]], int(answer["offset"])
             is_other = state == "lost" and holder is not None and holder.id != target.id
             first = holder if is_other else None
-            return Poll(state, offset, result, holder, tuple(lines[1:]), first)
+            return Poll(state, offset, result, holder, tuple(log), first)
         except (LookupError, ValueError, TypeError, OverflowError):
             # A login banner, part of an answer, or nothing.
             reason = f"unexpected answer: {readable(lines[0])}" if lines else ""

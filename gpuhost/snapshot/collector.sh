@@ -85,7 +85,10 @@ main() {
     # Programs in Go, docker and its plugins, collect garbage from 40 MB on, not from 4 MB: at less
     # they would several times, and take a third longer.
     GOGC=1000
-    export LC_ALL TZ PATH GOGC
+    # The host's own engine, whatever /etc/environment or `docker context use` name for others.
+    unset DOCKER_HOST DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
+    DOCKER_CONTEXT=default
+    export LC_ALL TZ PATH GOGC DOCKER_CONTEXT
     umask 077
     work=
     trap 'rm -rf "$work"' EXIT

@@ -23,6 +23,8 @@ def ancestry(path: str) -> tuple[str, ...]:
 
 # `df` for a directory, and for every file system of this machine.
 COLUMNS = "source,fstype,size,avail,itotal,iavail,target"
+# In RAM on most hosts; apt, the engine and builds write to them.
+IN_RAM = ("/run", "/tmp")  # noqa: S108
 REQUEST = Request(
     directories=("/", *ancestry(CONTAINERD)),
     probes=(
@@ -33,6 +35,7 @@ REQUEST = Request(
             f"df -l -B1 --output={COLUMNS} -x tmpfs -x devtmpfs -x overlay -x squashfs -x iso9660"
             " -x erofs -x efivarfs",
         ),
+        ProbeCommand("in_ram", f"df -B1 --output={COLUMNS} {' '.join(IN_RAM)}"),
         ProbeCommand(
             "containerd_root",
             "grep -E '^ *root *=' /etc/containerd/config.toml",
@@ -93,9 +96,12 @@ class Disks:
 
 @dataclass(frozen=True)
 class Filesystems:
-    """Every file system on a disk of this machine, by where it is mounted."""
+    """Every file system on a disk of this machine, by where it is mounted; in_ram: also /run and
+    /tmp, where they are file systems of their own.
+    """
 
     local: tuple[Disk, ...]
+    in_ram: tuple[Disk, ...] = ()
 
     @classmethod
     def read(cls, probes: Probes) -> Filesystems:
@@ -106,9 +112,13 @@ class Filesystems:
             raise NotRead(f"df: {probe.complaint}")
         read_only = _read_only_mounts(probes.file(MOUNTINFO) or "")
         every = (_disk(row, read_only) for row in _rows(probe.out, _ROW))
-        return cls(tuple(disk for disk in every if not _is_image(disk)))
+        rows = _rows(probes.get("in_ram").out if "in_ram" in probes else "", _ROW)
+        # Where one is a directory of a disk, that disk is listed.
+        in_ram = tuple(_disk(row, read_only) for row in rows if row["fstype"] == TMPFS)
+        return cls(tuple(disk for disk in every if not _is_image(disk)), in_ram)
 
 
+TMPFS = "tmpfs"
 # File systems of packed images: always full, never written. Others mount them too: snapd uses
 # fuse.snapfuse in containers, AppImages have a fuse type of their own, CVMFS has none.
 _IMAGES = frozenset({"squashfs", "erofs", "cramfs", "romfs", "iso9660", "composefs"})

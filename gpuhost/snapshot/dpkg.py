@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from shlex import quote
 
-from gpuhost.snapshot.packages import installed_packages
+from gpuhost.snapshot.packages import database_complaint, installed_packages
 from gpuhost.snapshot.probes import Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import read_units
@@ -27,6 +28,22 @@ LOCKS = (
     "/var/lib/apt/lists/lock",
     "/var/cache/apt/archives/lock",
 )
+# dpkg resolves every user and group of it before it unpacks anything: with one that does not exist
+# it ends. "#110" is a number.
+OVERRIDES = "/var/lib/dpkg/statoverride"
+OWNERS = f"""set -f
+while read -r user group rest; do
+    printf "%s\\n" "$user $group $rest"
+    case $user in "#"*) ;; *) users="$users $user" ;; esac
+    case $group in "#"*) ;; *) groups="$groups $group" ;; esac
+done <{OVERRIDES}
+for one in passwd group; do
+    echo "# $one"
+    case $one in passwd) set -- $users ;; *) set -- $groups ;; esac
+    getent $one root "$@"
+done
+exit 0"""
+BROKEN = re.compile(r"^Package: (\S+)\nStatus: \S+ reinstreq ", re.MULTILINE)
 UNFINISHED = r"^Status: .* (reinstreq .*|half-.*|unpacked|triggers-.*)$"
 REQUEST = Request(
     files=(LOCK_TABLE,),
@@ -41,6 +58,9 @@ REQUEST = Request(
             f"grep -B1 -E '{UNFINISHED}' /var/lib/dpkg/status",
             absent=Probe(1),
             at_once=True,
+        ),
+        ProbeCommand(
+            "dpkg_overrides", f"sh -c {quote(OWNERS)}", only_if=f"[ -s {OVERRIDES} ]", absent=None
         ),
         ProbeCommand(
             "apt_config",
@@ -64,21 +84,34 @@ class Lock:
 
 @dataclass(frozen=True)
 class Dpkg:
-    """locks: held right now; unfinished: packages; journal: dpkg itself was interrupted."""
+    """locks: held right now; unfinished: packages; journal: dpkg itself was interrupted.
+
+    + broken: of the unfinished packages, those that dpkg takes only whole again: "reinstreq"
+    + complaint: why its database cannot be read; "": it can
+    + unknown_owners: paths of dpkg-statoverride whose user or group does not exist
+    """
 
     locks: tuple[Lock, ...]
     unfinished: tuple[str, ...]
     journal: bool
+    broken: tuple[str, ...] = ()
+    complaint: str = ""
+    unknown_owners: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, probes: Probes) -> Dpkg:
+        complaint = database_complaint(probes)
+        allowed = (0, 1, 2) if complaint else (0, 1)
         return cls(
             locks=tuple(_held(probes)),
-            unfinished=_packages(probes.output("dpkg_unfinished", allow=(0, 1))),
+            unfinished=_packages(probes.output("dpkg_unfinished", allow=allowed)),
             journal=any(
                 re.fullmatch(r"/var/lib/dpkg/updates/\d+", line)
                 for line in probes.output("dpkg_updates").splitlines()
             ),
+            broken=tuple(BROKEN.findall(probes.get("dpkg_unfinished").out)),
+            complaint=complaint,
+            unknown_owners=tuple(_unknown_owners(probes)),
         )
 
 
@@ -141,6 +174,23 @@ def _held(probes: Probes) -> Iterator[Lock]:
         # On btrfs and union file systems, `stat` prints another device than the kernel uses.
         if device == device_of_file or command.startswith(PACKAGE_TOOLS):
             yield Lock(path, int(words[4]), command)
+
+
+def _unknown_owners(probes: Probes) -> Iterator[str]:
+    """`user group mode path` of dpkg-statoverride, then what getent knows of passwd and group."""
+    if "dpkg_overrides" not in probes:
+        return
+    text = probes.get("dpkg_overrides").out
+    overrides, users, groups = (*re.split(r"^# (?:passwd|group)$", text, flags=re.M), "", "")[:3]
+    known = [{line.partition(":")[0] for line in part.splitlines()} for part in (users, groups)]
+    if any("root" not in names for names in known):  # getent did not answer
+        return
+    for line in overrides.splitlines():
+        words = line.split(" ", 3)
+        if len(words) == 4 and not all(
+            name.startswith("#") or name in names for name, names in zip(words, known, strict=False)
+        ):
+            yield words[3]
 
 
 def _device(number: int) -> str:

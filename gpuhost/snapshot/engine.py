@@ -24,6 +24,8 @@ class Engine:
     + driver: of its storage: "overlay2", "overlayfs" with containerd's image store
     + isolation: what it applies to every container, "name=userns"
     + forwards: the kernel forwards IPv4, for its containers
+    + d_type: the disk stores the type of each name, which layers need
+    + plugin_paths: the files of the client's plugins; plugin_errors: why one cannot be used
     """
 
     version: str
@@ -41,6 +43,9 @@ class Engine:
     plugins: dict[str, str]
     isolation: tuple[str, ...]
     forwards: bool
+    d_type: bool
+    plugin_paths: dict[str, str]
+    plugin_errors: dict[str, str]
 
 
 def read_engine(probes: Probes) -> tuple[Engine | None, str]:
@@ -85,4 +90,9 @@ def _from_info(info: dict[str, Any]) -> Engine:
         },
         isolation=tuple(map(str, info.get("SecurityOptions") or ())),
         forwards=info.get("IPv4Forwarding") is not False,
+        d_type=["Supports d_type", "false"] not in (info.get("DriverStatus") or []),
+        plugin_paths={str(plugin.get("Name")): str(plugin.get("Path") or "") for plugin in plugins},
+        plugin_errors={
+            str(plugin.get("Name")): str(plugin["Err"]) for plugin in plugins if plugin.get("Err")
+        },
     )

@@ -36,9 +36,13 @@ BOOT_RULES = ("/etc/iptables/rules.v4", "/etc/iptables/rules.v6")
 # Other firewalls: those that run, and those whose unit loads rules at boot, before or after ufw.
 RUNNING_RIVALS = (
     *("firewalld.service", "shorewall.service", "shorewall6.service", "ferm.service"),
-    *("csf.service", "lfd.service"),
+    *("csf.service", "lfd.service", "apf.service", "firehol.service", "foomuuri.service"),
+    *("shorewall-lite.service", "shorewall6-lite.service", "arno-iptables-firewall.service"),
 )
-LOADING_RIVALS = ("nftables.service", "netfilter-persistent.service", "iptables.service")
+LOADING_RIVALS = (
+    *("nftables.service", "netfilter-persistent.service", "iptables.service"),
+    "hestia-iptables.service",
+)
 REVERTED_FILE = "/var/lib/gpuhost/firewall/reverted"
 PENDING = "/var/lib/gpuhost/firewall/pending"
 # Raw, SCTP and DCCP sockets; newer ss has no DCCP.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
 
 from gpuhost.snapshot.netfilter import ROUTES, default_interface
 from gpuhost.snapshot.probes import Probe, Probes
@@ -14,6 +15,8 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 # The second has the servers where the first names only systemd-resolved.
 RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 NAME_SERVER = re.compile(r"^\s*nameserver\s+(\d{1,3}(?:\.\d{1,3}){3})\s*$", re.MULTILINE)
+ANY_SERVER = re.compile(r"^\s*nameserver\s+([0-9A-Fa-f:.]+\S*)\s*$", re.MULTILINE)
+STUB, MISSING = IPv4Address("127.0.0.53"), "No such file"
 # Of `ip -o address show`.
 ADDRESSED = re.compile(r"^\d+: ([^\s@]+)\S* +inet ", re.MULTILINE)
 NOWHERE = "00000000"
@@ -37,6 +40,8 @@ class LocalNetworks:
     + way_out: the interface of the default route; None: not known
     + mtu: of each interface
     + login: where this login comes from; None: not over SSH, or over IPv6
+    + servers: of the file that Docker reads, IPv6 too; None: it was not read
+    + has_gateway: some route leads beyond the links
     """
 
     links: tuple[tuple[str, IPv4Network], ...]
@@ -45,6 +50,16 @@ class LocalNetworks:
     way_out: str | None
     mtu: Mapping[str, int]
     login: IPv4Address | None
+    servers: tuple[IPv4Address | IPv6Address, ...] | None = None
+    has_gateway: bool = False
+
+    def for_containers(self, *, ipv6: bool) -> list[IPv4Address | IPv6Address]:
+        """The servers that a container of the default bridge can ask: none on the host's own
+        loopback, and without an IPv6 network none of IPv6.
+        """
+        return [
+            one for one in self.servers or () if not one.is_loopback and (ipv6 or one.version == 4)
+        ]
 
     @classmethod
     def read(cls, probes: Probes) -> LocalNetworks:
@@ -62,7 +77,34 @@ class LocalNetworks:
             default_interface(probes.file(ROUTES) or ""),
             {name: int(size) for name, size in MTU.findall(_mtu(probes))},
             _address(client[0]) if client else None,
+            _servers(probes),
+            any(gateway != NOWHERE for gateway in _gateways(probes.file(ROUTES) or "")),
         )
+
+
+def _servers(probes: Probes) -> tuple[IPv4Address | IPv6Address, ...] | None:
+    """moby reads the second file where the first names nobody but systemd-resolved."""
+    first, second = (_named(probes.file(path) or "") for path in RESOLVERS)
+    if probes.file(RESOLVERS[0]) is None and f"{RESOLVERS[0]}: {MISSING}" not in _errors(probes):
+        return None
+    return second if first == (STUB,) else first
+
+
+def _errors(probes: Probes) -> str:
+    return probes.get("files").err
+
+
+def _named(text: str) -> tuple[IPv4Address | IPv6Address, ...]:
+    found = []
+    for name in ANY_SERVER.findall(text):
+        with suppress(ValueError):
+            found.append(ip_address(name.partition("%")[0]))
+    return tuple(found)
+
+
+def _gateways(table: str) -> list[str]:
+    rows = (line.split() for line in table.splitlines()[1:])
+    return [row[2] for row in rows if len(row) >= 8]
 
 
 def _mtu(probes: Probes) -> str:

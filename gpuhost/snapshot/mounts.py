@@ -42,10 +42,11 @@ class Mount:
 
 @dataclass(frozen=True)
 class Mounts:
-    """missing: mounted at boot, but not mounted now."""
+    """missing: mounted at boot, but not mounted now; noexec: where no program can be started."""
 
     declared: tuple[Mount, ...]
     mounted: frozenset[str]
+    noexec: frozenset[str] = frozenset()
 
     @property
     def missing(self) -> tuple[Mount, ...]:
@@ -67,8 +68,10 @@ class Mounts:
         if declared and not mountinfo:
             raise NotRead("/proc/self/mountinfo could not be read")
         rows = (line.split() for line in mountinfo.splitlines())
-        mounted = frozenset(_plain(words[4]) for words in rows if len(words) > 4)
-        return cls(declared, mounted)
+        # Of several mounts on one point the last one counts.
+        options = {_plain(words[4]): words[5].split(",") for words in rows if len(words) > 5}
+        noexec = frozenset(target for target, given in options.items() if "noexec" in given)
+        return cls(declared, frozenset(options), noexec)
 
 
 def _resolved(lines: list[list[str]], output: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -11,15 +12,41 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 
 # db:Status-Abbrev: "ii" is installed, "hi" is held and installed.
 QUERY = r"dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n'"
-REQUEST = Request(probes=(ProbeCommand("packages", QUERY, arguments="packages", at_once=True),))
+DATABASE = "/var/lib/dpkg/status"
+# As a power failure leaves it: dpkg then knows no package (PathState's line of `stat`).
+EMPTY = re.compile(rf"^\d+ \S+ \S+ 0 .*{DATABASE}$", re.MULTILINE)
+MISSING = f"{DATABASE}: No such file or directory"
+# dpkg-query(1): 1 if a package was not found, 2 if the database could not be read.
+UNREADABLE = 2
+REQUEST = Request(
+    plain=(DATABASE,),
+    probes=(ProbeCommand("packages", QUERY, arguments="packages", at_once=True),),
+)
 
 
 def installed_packages(probes: Probes) -> Mapping[str, str]:
-    """Versions of the declared packages that are installed."""
+    """Versions of the declared packages that are installed.
+
+    Raises NotRead if dpkg does not know: then none is "not installed".
+    """
     probe = probes.get("packages")
     if probe.rc is None:
         raise NotRead("dpkg-query timed out")
+    if complaint := database_complaint(probes):
+        raise NotRead(complaint)
     return _packages(probe.out)
+
+
+def database_complaint(probes: Probes) -> str:
+    """Why dpkg does not know which packages are installed; "": it does."""
+    probe = probes.get("packages")
+    if probe.rc == UNREADABLE:
+        return f"dpkg cannot read its database: {probe.complaint}"
+    # dpkg-query itself only says that it finds no package (dpkg 1.21.22).
+    if "dpkg_unfinished" in probes and MISSING in probes.get("dpkg_unfinished").err:
+        return f"there is no {DATABASE}, dpkg's database"
+    listed = probes.get("paths").out if "paths" in probes else ""
+    return f"dpkg's database, {DATABASE}, is empty" if EMPTY.search(listed) else ""
 
 
 # Many parsers use the packages of the same snapshot.

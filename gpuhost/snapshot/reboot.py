@@ -12,8 +12,10 @@ from gpuhost.snapshot.system import CONTAINER
 REBOOT_REQUIRED = "/run/reboot-required"
 REBOOT_PACKAGES = f"{REBOOT_REQUIRED}.pkgs"
 MODULE_LIST = re.compile(r"^/lib/modules/([^/*]+)/modules\.dep$", re.MULTILINE)
+# 1: no module can be loaded any more, until the next boot (kernel.org, sysctl/kernel).
+NO_MODULES = "/proc/sys/kernel/modules_disabled"
 REQUEST = Request(
-    files=(REBOOT_REQUIRED, REBOOT_PACKAGES),
+    files=(REBOOT_REQUIRED, REBOOT_PACKAGES, NO_MODULES),
     plain=(REBOOT_REQUIRED,),
     probes=(
         # The removal of a kernel takes its modules, also while it runs; the directory may stay.
@@ -30,16 +32,19 @@ class Reboot:
     + packages: from the mark of Ubuntu and unattended-upgrades
     + without_modules: the running kernel, if its modules are no longer on disk; "": they are, or it
       has none
+    + locked: no module can be loaded until the next boot
     """
 
     packages: tuple[str, ...]
     without_modules: str = ""
+    locked: bool = False
 
     @classmethod
     def read(cls, probes: Probes) -> Reboot:
         listed = probes.file(REBOOT_PACKAGES) or ""
         packages = {line.strip() for line in listed.splitlines() if line.strip()}
-        return cls(tuple(sorted(packages)), _without_modules(probes))
+        locked = (probes.file(NO_MODULES) or "").strip() == "1" and not probes.file(CONTAINER)
+        return cls(tuple(sorted(packages)), _without_modules(probes), locked)
 
 
 def _without_modules(probes: Probes) -> str:

@@ -15,6 +15,8 @@ CONFIGURATION = "/etc/ssh/sshd_config"
 _ADDRESS = re.compile(r"^listenaddress (?P<address>\S+):(?P<port>\d{1,5})$", re.MULTILINE)
 _PORT = re.compile(r"^port (\d{1,5})$", re.MULTILINE)
 SOCKET = "ssh.socket"
+# OpenSSH, sshd.c: keys that are missing, empty or open to others are left out.
+NO_KEYS = "no hostkeys available"
 REQUEST = Request(
     units=(SOCKET,),
     probes=(
@@ -73,6 +75,11 @@ def _configured(options: str) -> frozenset[int]:
 
 
 def _complaint(output: str) -> str:
-    """The error in the configuration; "" if sshd failed for another reason."""
-    lines = [line.strip() for line in output.splitlines() if CONFIGURATION in line]
-    return next((line for line in lines if "terminating" not in line), "")
+    """Why sshd does not start again; "" if only this test of its configuration failed."""
+    every = [line.strip() for line in output.splitlines()]
+    lines = [line for line in every if CONFIGURATION in line and "terminating" not in line]
+    if not any(NO_KEYS in line for line in every):
+        return next(iter(lines), "")
+    # The names of the keys, and what is wrong with each.
+    unread = [line for line in every if line.startswith("Unable to load host key")]
+    return "; ".join([*dict.fromkeys(unread), NO_KEYS])

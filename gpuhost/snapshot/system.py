@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from shlex import quote
 
-from gpuhost.snapshot.packages import installed_packages
+from gpuhost.snapshot.packages import database_complaint, installed_packages
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 from gpuhost.snapshot.units import read_units
@@ -38,6 +38,7 @@ CLOCK_ERROR = """$number = {x86_64 => 159, aarch64 => 171}->{$ARGV[0]} or exit 1
 $timex = "\\0" x 256;
 syscall($number, $timex) >= 0 or exit 1;
 print unpack("x24 q", $timex), "\\n\""""
+UNRESOLVED = "unable to resolve host"
 REQUEST = Request(
     files=(
         *(OS_RELEASE, HOSTS, FIRST_PROCESS, CONTAINER, TEGRA),
@@ -48,6 +49,8 @@ REQUEST = Request(
     probes=(
         ProbeCommand("identity", "id -u", at_once=True),
         ProbeCommand("sudo_user", "printenv SUDO_USER", at_once=True, absent=Probe(1)),
+        # Why the collector has not become root (ELEVATED_SHELL).
+        ProbeCommand("sudo_refusal", "printenv SUDO_REFUSAL", at_once=True, absent=Probe(1)),
         ProbeCommand("kernel", "uname -srmn", at_once=True),
         ProbeCommand(
             "dgx_release",
@@ -75,6 +78,7 @@ class System:
     + now: the host's clock, epoch seconds
     + root: the user is root
     + sudo: the user became root with sudo
+    + sudo_refusal: sudo's words, if it did not
     """
 
     distribution: str
@@ -93,6 +97,7 @@ class System:
     now: int
     root: bool
     sudo: bool
+    sudo_refusal: str = ""
 
     @property
     def wsl(self) -> bool:
@@ -113,7 +118,8 @@ class System:
         if len(words) != 4:
             raise NotRead("uname did not print four words")
         _, hostname, kernel, machine = words
-        installed = installed_packages(probes) if "packages" in probes else {}
+        is_known = "packages" in probes and not database_complaint(probes)
+        installed = installed_packages(probes) if is_known else {}
         return cls(
             distribution=release["ID"],
             version=release.get("VERSION_ID", ""),
@@ -131,7 +137,15 @@ class System:
             now=_seconds(probes.output("clock")),
             root=probes.output("identity").strip() == "0",
             sudo=bool(probes.output("sudo_user", allow=(0, 1)).strip()),
+            sudo_refusal=_refusal_of_sudo(probes),
         )
+
+
+def _refusal_of_sudo(probes: Probes) -> str:
+    """sudo's last line: a lecture and complaints about the host's name go before it."""
+    said = probes.get("sudo_refusal").out if "sudo_refusal" in probes else ""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if UNRESOLVED not in line), "")
 
 
 def _dgx(probes: Probes) -> str:

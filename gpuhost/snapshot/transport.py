@@ -20,6 +20,8 @@ from gpuhost.snapshot.probes import Probe, Probes
 MAX_UNPACKED = 32 * MB
 # Of one probe. An engine that publishes every port of a host is a quarter of the lines.
 MAX_TEXT, MAX_LINES = 8 * MB, 500_000
+# The head of every gzip file, in base64.
+START = "H4sI"
 GZIP = 16 + zlib.MAX_WBITS
 # As a shell writes it; nothing, if the probe did not end.
 STATUS = re.compile(r"[0-9]{0,3}")
@@ -30,9 +32,9 @@ _HEAD = struct.Struct("100s24x12s20xc100x5s250x")
 # Root runs the script as it is; others use sudo if it needs no password, else their own rights.
 ELEVATED_SHELL = (
     'if [ "$(id -u)" = 0 ]; then exec sh; '
-    "elif sudo -n true 2>/dev/null; then "
+    "elif SUDO_REFUSAL=$(LC_ALL=C sudo -n true 2>&1); then "
     'exec sudo -n env SSH_CONNECTION="$SSH_CONNECTION" sh; '
-    "else exec sh; fi"
+    "else export SUDO_REFUSAL; exec sh; fi"
 )
 
 
@@ -50,7 +52,7 @@ def decode(reply: Iterable[str]) -> Probes:
     Raises BadReply if it is incomplete, foreign or empty.
     """
     try:
-        packed = base64.b64decode("".join(map(str.strip, reply)), validate=True)
+        packed = base64.b64decode(_reply(reply), validate=True)
         # Unpack the whole first: only the checksum at the end shows that the reply was cut.
         texts = dict(_members(_unpack(packed)))
         names = sorted(name[:-3] for name in texts if name.endswith(".rc"))
@@ -62,6 +64,13 @@ def decode(reply: Iterable[str]) -> Probes:
     if not probes:
         raise BadReply("the host's reply is incomplete: it holds no probe")
     return Probes(probes)
+
+
+def _reply(lines: Iterable[str]) -> str:
+    """Without what the login shell prints first: a shell reads ~/.bashrc also for one command."""
+    printed = "".join(map(str.strip, lines))
+    _, start, rest = printed.partition(START)
+    return start + rest or printed
 
 
 def _unpack(packed: bytes) -> bytes:

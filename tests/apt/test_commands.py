@@ -149,6 +149,23 @@ def test_any_other_failure_of_an_update_does(tmp_path: Path, says: str) -> None:
     assert outcome(tmp_path, apt_update(), "", status=100, says=DEAD).status == 100
 
 
+def test_an_archive_without_an_architecture_that_was_added(tmp_path: Path) -> None:
+    """Ubuntu keeps arm64 in another archive (actions/runner-images#10901)."""
+    lacks = (
+        "E: Failed to fetch http://near.example.invalid/dists/x/main/binary-{}/Packages  404  No"
+    )
+    own, *_ = subprocess.run(
+        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    says = "\n".join(lacks.format(name) for name in ("s390x", own, "s390x"))
+    made = outcome(tmp_path, UPDATE, "", status=100, says=f"{says}\n{SOME}")
+    assert made.status == 100
+    told = made.stderr.strip().removeprefix(f"{says}\n{SOME}").strip()
+    assert told.startswith("the archive has nothing for s390x, which dpkg --add-architecture added")
+    assert told.endswith(f'"Architectures: {own}" or [arch={own}]')
+    assert "\n" not in told
+
+
 def test_an_update_that_succeeds_prints_nothing(tmp_path: Path) -> None:
     made = outcome(tmp_path, UPDATE, "", says="Hit:1 http://near.example.invalid/debian trixie")
     assert (made.status, made.stdout, made.stderr) == (0, "", "")

@@ -174,6 +174,13 @@ def test_several_hosts(logs: Callable[..., Run], sshd: Sshd, app: AppHome) -> No
     assert f"{THIRD}: unreachable: unknown host key" in run.err
 
 
+def test_a_greeting_of_the_login_shell(logs: Callable[..., Run], sshd: Sshd, app: AppHome) -> None:
+    """Before the reading and before the log (ansible#2268)."""
+    greeted = logs("--app", "tts", hosts={GOOD: sshd.login(app.command("echo Welcome"))})
+    assert greeted == logs("--app", "tts")
+    assert "01:02:03 == build" in greeted.out
+
+
 def test_no_runner(logs: Callable[..., Run], app: AppHome) -> None:
     (app.root / "lib" / "runner-1.pyz").unlink()
     run = logs("--app", "tts")

@@ -73,6 +73,8 @@ TAMPERS = {
     "docker.packages": "apt-get -q -y remove docker-buildx-plugin",
     "docker.engine": "systemctl disable --now docker.service docker.socket",
     "docker.config": "sed -i '/max-size/d' /etc/docker/daemon.json",
+    # As firewall scripts do, and csf.
+    "docker.network": "iptables -F; iptables -t nat -F",
     "docker.live": "touch -d '+2 seconds' /etc/docker/daemon.json",
 }
 # Checks that may fail too.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def collect(
     unprivileged: bool = False,
     settings: Settings | None = None,
     timeout: float = 60,
+    environment: Mapping[str, str] | None = None,
 ) -> Reply:
     """Run the collector as a host's shell does, from stdin.
 
@@ -49,6 +51,7 @@ def collect(
     + nothing_else: no other commands are found
     + unprivileged: run as an unprivileged user, if this user is root
     + timeout: seconds for the whole run
+    + environment: of the login, beside HOME and PATH
     """
     text = script(request_for(settings or Settings()))
     if text.count(ASSIGNMENT) != 1:
@@ -63,7 +66,7 @@ def collect(
         capture_output=True,
         timeout=timeout,
         cwd="/",
-        env={"HOME": "/", "PATH": PATH},
+        env={"HOME": "/", "PATH": PATH, **(environment or {})},
         user=65534 if drop else None,
         group=65534 if drop else None,
         extra_groups=[] if drop else None,

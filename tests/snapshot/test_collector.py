@@ -144,6 +144,17 @@ def test_bytes_that_are_not_text_are_transferred(tmp_path: Path) -> None:
     assert collect(commands=tmp_path / "bin").snapshot.system.hostname == "g\ufffdnial\ufffd"
 
 
+def test_the_engine_of_the_host_is_asked_whatever_the_login_names(tmp_path: Path) -> None:
+    """Guides for rootless engines write DOCKER_HOST to /etc/environment
+    (ansible-role-docker-rootless#22).
+    """
+    command(tmp_path / "bin", "systemctl", "exit 0")
+    command(tmp_path / "bin", "docker", "env | grep ^DOCKER_")
+    elsewhere = {"DOCKER_HOST": "unix:///run/user/1000/docker.sock", "DOCKER_TLS_VERIFY": "1"}
+    reply = collect(commands=tmp_path / "bin", environment=elsewhere)
+    assert reply.probes.get("docker_info").out == "DOCKER_CONTEXT=default\n"
+
+
 def test_an_unprivileged_user_reads_a_part() -> None:
     reply = collect(unprivileged=True)
     assert reply.status == 0

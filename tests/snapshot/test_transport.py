@@ -109,12 +109,22 @@ def test_a_reply_without_one_line_is_an_error() -> None:
             decode(lines[:missing] + lines[missing + 1 :])
 
 
+@pytest.mark.parametrize("greeting", [["Welcome to Ubuntu!", ""], ["\x1b[33m", "aGVsbG8="]])
+def test_a_greeting_before_it_is_left_out(greeting: list[str]) -> None:
+    """A shell reads ~/.bashrc also for one command (ansible#2268, linutil#1091)."""
+    lines = reply(WHOLE)
+    assert decode([*greeting, *lines]) == decode(lines)
+    # Without the end of a line.
+    assert decode([*greeting[:-1], greeting[-1] + lines[0], *lines[1:]]) == decode(lines)
+
+
 @pytest.mark.parametrize(
     "lines",
     [
         pytest.param([], id="nothing"),
         pytest.param(["sh: 1: tar: not found"], id="an error message"),
-        pytest.param(["Welcome to Ubuntu!", *reply(WHOLE)], id="a greeting of the shell"),
+        pytest.param(["Welcome to Ubuntu!"], id="only a greeting of the shell"),
+        pytest.param([*reply(WHOLE), "logout"], id="something after it"),
         pytest.param(["aGVsbG8="], id="base64 of other data"),
         pytest.param(["\ufffd" * 10], id="not ASCII"),
         pytest.param(reply({}), id="an empty tar"),

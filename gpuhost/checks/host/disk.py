@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
@@ -15,6 +16,7 @@ from gpuhost.snapshot.disks import Disk
 MIN_FREE_INODES = 0.05
 MIN_FREE_SPACE = 0.05
 REPAIR = "journalctl -k | grep -iE 'remount|i/o error'; then fsck and remount"
+MAPPED = "/dev/mapper/"
 # It stops a faulty pool; only a person makes a dataset read-only (zfsprops(7)).
 ZFS = "zfs"
 
@@ -36,8 +38,17 @@ def free(snapshot: Snapshot, settings: Settings) -> Verdict:
         "; ".join(
             f"{format_size(d.free)} free under {_in_words(p, d)}" for p, d in lacking.items()
         ),
-        fix="docker system df; docker image prune; or lower disk_min_free_gb",
+        fix=f"{_room_of_volume_group(lacking.values())}docker system df; docker image prune; or "
+        "lower disk_min_free_gb",
     )
+
+
+def _room_of_volume_group(disks: Iterable[Disk]) -> str:
+    """Ubuntu's installer gives a part of the disk to its logical volume, and leaves the rest."""
+    mapped = [disk.source for disk in disks if disk.source.startswith(MAPPED)]
+    if not mapped:
+        return ""
+    return f"if vgs shows VFree: lvextend -r -l +100%FREE {quote(mapped[0])}; "
 
 
 @check("disk.inodes", "File systems have inodes left.")
@@ -79,10 +90,11 @@ def _writable_again(disk: Disk) -> str:
     return f"zfs set readonly=off {quote(disk.source)}" if disk.fstype == ZFS else REPAIR
 
 
-@check("disk.full", "No file system of this host is nearly full.")
+@check("disk.full", "No file system of this host is nearly full, also not /run and /tmp in RAM.")
 def full(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = f"at least {MIN_FREE_SPACE:.0%} free everywhere"
-    nearly_full = [d for d in snapshot.filesystems.local if d.free < d.size * MIN_FREE_SPACE]
+    every = [*snapshot.filesystems.local, *snapshot.filesystems.in_ram]
+    nearly_full = [disk for disk in every if disk.free < disk.size * MIN_FREE_SPACE]
     if not nearly_full:
         return ok(f"{len(snapshot.filesystems.local)} file systems", expected=expected)
     return warn(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.checks.repository import repository_verdict
@@ -24,6 +26,8 @@ from gpuhost.snapshot.units import CONTAINERD, ENGINE, ENGINE_SOCKET
 
 # Its files have no section [Install]: it cannot be enabled. With --root=/ systemd does not reload.
 START_STATIC = f"systemctl add-wants --root=/ multi-user.target {ENGINE}"
+# docker/cli: the user's own ~/.docker and /usr/local go before the files of packages.
+OF_PACKAGES = ("/usr/libexec/docker/cli-plugins/", "/usr/lib/docker/cli-plugins/")
 # As for RAM: firmware and the kernel reserve a part.
 RESERVED_SHARE = 0.06
 
@@ -136,8 +140,15 @@ def _plugin(snapshot: Snapshot, name: str, minimum: tuple[int, ...]) -> Verdict:
     expected = f"at least {floor}" if minimum else "installed"
     if installed is None:
         return fail(expected, "not installed", fix='set docker_source="docker-ce"')
+    path = snapshot.docker.engine.plugin_paths.get(name, "")
+    hides = bool(path) and not path.startswith(OF_PACKAGES)
+    fix = 'set docker_source="docker-ce", or upgrade the plugin'
+    if hides:
+        fix = f"remove {quote(path)}: the client takes it, and not the file of the package"
+    if error := snapshot.docker.engine.plugin_errors.get(name):
+        return fail(expected, f"{path} cannot be used", evidence=error, fix=fix)
     if version(installed) < minimum:
-        return fail(expected, installed, fix='set docker_source="docker-ce", or upgrade the plugin')
+        return fail(expected, f"{installed} ({path})" if hides else installed, fix=fix)
     return ok(installed, expected=expected)
 
 
@@ -147,8 +158,10 @@ def memory(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = f"at least {settings.docker_min_memory_gb:g} GB"
     if usable >= settings.docker_min_memory_gb * GB * (1 - RESERVED_SHARE):
         return ok(format_size(usable), expected=expected)
-    limit = snapshot.memory.limit
+    limit, huge = snapshot.memory.limit, snapshot.memory.huge
     cause = f"a control group limits it to {format_size(limit)}" if limit else ""
+    if huge and not limit:
+        cause = f"{format_size(huge)} are kept for huge pages (vm.nr_hugepages)"
     return fail(
         expected,
         format_size(usable),

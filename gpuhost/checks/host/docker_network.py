@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, warn
 from gpuhost.checks.registry import check
+from gpuhost.domain.advice import AGAIN
 from gpuhost.plans.docker_network import (
     addressless,
     bridge_disabled_by,
@@ -13,12 +14,23 @@ from gpuhost.plans.docker_network import (
     not_forwarding,
     too_large,
 )
+from gpuhost.plans.docker_ways import (
+    LAST_RESORT,
+    has_no_way_out,
+    in_china,
+    lost_rules,
+    without_servers,
+)
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.engine import Engine
 from gpuhost.snapshot.sysctl import IP_FORWARD
 
+NO_WAY_OUT = (
+    "the host has no default route of IPv4, so containers reach only its own networks; for IPv6, "
+    'set "ipv6": true in daemon.json'
+)
 EXPECTED = "the kernel forwards, and the engine makes its rules"
 
 
@@ -32,6 +44,16 @@ def network(snapshot: Snapshot, settings: Settings) -> Verdict:
             "containers reach no other machine: the engine makes no rules, and none masquerades",
             evidence=source,
             fix=f"remove {source}, {_after(source)}; to limit published ports, use firewall_allow",
+        )
+    if lost := lost_rules(snapshot):
+        return fail(
+            EXPECTED,
+            f"the engine's rules are gone from {' and '.join(lost)}: containers lose their "
+            "network, and new ones do not start",
+            evidence="something has emptied the tables since the engine started: iptables -F, "
+            "nftables.service (flush ruleset), netfilter-persistent, csf, a firewall script",
+            fix=f"{AGAIN}, or systemctl restart docker; then make that program leave the tables of "
+            "others alone",
         )
     if bridge := addressless(snapshot):
         return fail(
@@ -49,8 +71,26 @@ def network(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix=f"remove {source}, {_after(source)}",
         )
     else:
-        built = ok(EXPECTED, evidence=_packets(snapshot))
+        built = _names(snapshot, settings)
     return _forwarding(snapshot, snapshot.docker.engine) or built
+
+
+def _names(snapshot: Snapshot, settings: Settings) -> Verdict:
+    """A network without a way to the internet may be meant so: it is no fault by itself."""
+    notes = [NO_WAY_OUT] if has_no_way_out(snapshot) else []
+    notes += [packets] if (packets := _packets(snapshot)) else []
+    if not (own := without_servers(snapshot)):
+        return ok(EXPECTED, evidence="; ".join(notes))
+    actual = (
+        f"builds and containers of the default bridge ask {LAST_RESORT}: they reach none of the "
+        f"host's own name servers ({own})"
+    )
+    fix = f'set "dns": ["ADDRESS"] in {DAEMON_JSON}, then systemctl restart docker'
+    if in_china(settings):
+        expected = "name servers that containers reach"
+        notes.append("from China these servers often do not answer")
+        return warn(expected, actual, evidence="; ".join(notes), fix=fix)
+    return ok(EXPECTED, evidence="; ".join([*notes, f"{actual}; if that is not wanted, {fix}"]))
 
 
 def _packets(snapshot: Snapshot) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from gpuhost.checks.finding import Verdict, later, ok, warn
 from gpuhost.checks.registry import check
+from gpuhost.plans.system import noexec_mount
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -11,11 +14,27 @@ from gpuhost.snapshot import Snapshot
 COPYING = ("vfs", "native")
 
 
-@check("docker.storage", "The engine's images share their layers on disk.")
+@check("docker.storage", "The engine's images share their layers, on a disk that can run programs.")
 def storage(snapshot: Snapshot, settings: Settings) -> Verdict:
     engine = snapshot.docker.engine
     if engine is None:
         return later("the engine does not answer")
+    if mounted_on := noexec_mount(snapshot, engine.root):
+        return warn(
+            "programs on the engine's disk can be started",
+            f"{mounted_on} is mounted noexec: no program in a volume can be started, and with some "
+            "drivers none in a container",
+            evidence='"permission denied" by exec',
+            fix=f"mount -o remount,exec {quote(mounted_on)}; remove noexec from /etc/fstab",
+        )
+    if not engine.d_type:
+        return warn(
+            "layers are shared",
+            "the disk stores no types of names (d_type): containers do not start, or show files "
+            "that were deleted",
+            evidence=f"{engine.root}: xfs that was made with ftype=0 (xfs_info)",
+            fix="move data-root to another disk: mkfs.xfs -n ftype=1, or ext4",
+        )
     if engine.driver not in COPYING:
         return ok(engine.driver or "not named", expected="layers are shared")
     on = snapshot.disks.under(engine.root).fstype

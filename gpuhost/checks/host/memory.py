@@ -25,13 +25,28 @@ def total(snapshot: Snapshot, settings: Settings) -> Verdict:
     )
 
 
-@check("memory.available", "At least 10% of RAM and swap is free.")
+@check("memory.available", "At least 10% of RAM and swap is free, and can be reserved.")
 def available(snapshot: Snapshot, settings: Settings) -> Verdict:
     memory = snapshot.memory
     free = memory.available + memory.swap_free
-    share = free / (memory.total + memory.swap_total)
-    if share >= 0.1:
+    every = memory.total + memory.swap_total
+    if memory.committable is not None and memory.committable < 0.1 * every:
+        return warn(
+            "at least 10% can be reserved",
+            f"{format_size(memory.committable)}: programs reserve more than they use, and with "
+            "vm.overcommit_memory = 2 the kernel refuses it: containers do not start",
+            evidence=f"{format_size(free)} free; CommitLimit and Committed_AS in /proc/meminfo",
+            fix="sysctl -w vm.overcommit_memory=0; grep -rn overcommit /etc/sysctl.conf "
+            "/etc/sysctl.d: remove the line",
+        )
+    if free >= 0.1 * every:
         return ok(f"{format_size(free)} free")
+    huge = memory.huge >= 0.1 * every
     return warn(
-        "at least 10% free", f"{format_size(free)} free", fix="docker stats; systemd-cgtop -m"
+        "at least 10% free",
+        f"{format_size(free)} free",
+        evidence=f"{format_size(memory.huge)} are kept for huge pages" if huge else "",
+        fix="sysctl -w vm.nr_hugepages=0, unless a program uses them: grep HugePages /proc/meminfo"
+        if huge
+        else "docker stats; systemd-cgtop -m",
     )

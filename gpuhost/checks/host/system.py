@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from shlex import quote
 
-from gpuhost.checks.finding import Verdict, fail, later, ok, skip, warn
+from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.kernel import Maker, maker
@@ -31,18 +31,6 @@ SUPPORTED = {
 # Marks in `uname -r` of products whose os-release is Debian's.
 PRODUCTS = {"+truenas": "TrueNAS", "+rpt-rpi": "Raspberry Pi OS"}
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-
-
-@check("system.privileges", "gpuhost is root on the host, directly or by sudo.")
-def privileges(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if snapshot.system.root:
-        return ok("root by sudo" if snapshot.system.sudo else "root")
-    return fail(
-        "root, or sudo",
-        "this user is not root, and sudo asks for a password or is not installed",
-        fix="log in as root, give the user NOPASSWD sudo, or run pyinfra with --sudo "
-        "--same-sudo-password",
-    )
 
 
 @check("system.supported", "gpuhost supports the distribution and the architecture.")
@@ -144,7 +132,7 @@ def clock(snapshot: Snapshot, settings: Settings) -> Verdict:
 
 @check(
     "system.reboot",
-    "No installed update waits for a reboot, and the running kernel still has its modules.",
+    "No installed update waits for a reboot, and the running kernel can load its modules.",
 )
 def reboot(snapshot: Snapshot, settings: Settings) -> Verdict:
     if kernel := snapshot.reboot.without_modules:
@@ -154,34 +142,20 @@ def reboot(snapshot: Snapshot, settings: Settings) -> Verdict:
             evidence="what is not loaded yet cannot be loaded: iptables, overlay, bridges, nvidia",
             fix="reboot",
         )
+    if snapshot.reboot.locked:
+        return warn(
+            "modules can be loaded",
+            "kernel.modules_disabled is 1: what the engine, the firewall and the driver have not "
+            "loaded yet, nothing loads before the next boot",
+            evidence='"Operation not permitted" by modprobe',
+            fix="grep -rn modules_disabled /etc/sysctl.conf /etc/sysctl.d /etc/systemd/system "
+            "/etc/rc.local: remove it, then reboot",
+        )
     marked = snapshot.paths.get(REBOOT_REQUIRED)
     if not marked:
         return ok("not needed")
     packages = ", ".join(snapshot.reboot.packages) or "not named"
     return warn("not needed", "needed", evidence=f"for: {packages}", fix="reboot")
-
-
-@check("system.apt_idle", "No other program holds the locks of apt or dpkg.")
-def apt_idle(snapshot: Snapshot, settings: Settings) -> Verdict:
-    locks = snapshot.dpkg.locks
-    if not locks:
-        return ok("idle")
-    return warn(
-        "idle",
-        str(locks[0]),
-        fix=f"gpuhost waits up to apt_lock_timeout_s={settings.apt_lock_timeout_s}; "
-        f"to see what it is: systemctl status {locks[0].pid}",
-    )
-
-
-@check("system.dpkg", "No package is half installed.")
-def dpkg(snapshot: Snapshot, settings: Settings) -> Verdict:
-    if snapshot.dpkg.locks:
-        return later(f"the package manager runs: {snapshot.dpkg.locks[0]}")
-    if not snapshot.dpkg.unfinished and not snapshot.dpkg.journal:
-        return ok("every package is complete")
-    broken = ", ".join(snapshot.dpkg.unfinished) or "dpkg was interrupted"
-    return fail("every package is complete", broken, fix="dpkg --configure -a; apt-get -f install")
 
 
 @check(

@@ -8,10 +8,16 @@ from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.ssh import NO_KEYS
 
 LOCKED_OUT = (
     "restore the port in /etc/ssh/sshd_config; or configure both, run the deploy again (the "
     "firewall follows), and change ssh_port in the inventory before sshd restarts"
+)
+# Only what is missing is made; sshd takes no key that others can read.
+NEW_KEYS = (
+    "find /etc/ssh -name 'ssh_host_*_key' -empty -delete; chmod 600 /etc/ssh/ssh_host_*_key; "
+    "ssh-keygen -A; sshd -t"
 )
 RESTART = "sshd -t && systemctl restart ssh; then run the deploy again, for the firewall"
 
@@ -23,10 +29,10 @@ def ssh(snapshot: Snapshot, settings: Settings) -> Verdict:
     server = snapshot.ssh
     if server.complaint:
         return fail(
-            "a configuration that sshd accepts",
+            "a configuration and host keys that sshd accepts",
             "sshd rejects it: no login is possible after its next start",
             evidence=server.complaint,
-            fix="sshd -t",
+            fix=NEW_KEYS if NO_KEYS in server.complaint else "sshd -t",
         )
     if not server.configured or not server.listening:
         return skip("no sshd listens on this host, or its ports are unknown")

@@ -22,7 +22,9 @@ from gpuhost.domain.shell_words import shell_words
 TABLE = re.compile(r"table (\w+) (\S+)(?: \{)?")
 BLOCK = re.compile(r"\s*(\w+) (\S+) \{")
 HOOK = re.compile(r"\s*type \w+ hook (\w+) .*?priority [^;]*;(?: policy (\w+);)?")
-STATE_MAP = re.compile(r"ct state vmap \{([^}]*)\}")
+VERDICT_MAP = re.compile(
+    r"\b(ct state|(?:tcp|udp|th) [sd]port|meta l4proto|[io]if(?:name)?) vmap \{([^}]*)\}"
+)
 IPTABLES_OWN = {"filter", "nat", "mangle", "raw", "security"}
 # Docker's own, with its nftables backend.
 DOCKER_TABLE = "docker-bridges"
@@ -85,13 +87,17 @@ def _joined(listed: str) -> Iterator[str]:
 
 
 def _without_map(rule: str) -> list[str]:
-    """`ct state vmap { new : accept, invalid : drop }` is a rule for each state."""
-    match = STATE_MAP.search(rule)
+    """`ct state vmap { new : accept, invalid : drop }` is a rule for each state; ports and
+    interfaces have such maps too.
+    """
+    match = VERDICT_MAP.search(rule)
     if match is None:
         return [rule]
-    entries = (entry.split(":") for entry in match[1].split(",") if entry.count(":") == 1)
-    before = rule[: match.start()]
-    return [f"{before}ct state {state.strip()} {verdict.strip()}" for state, verdict in entries]
+    entries = [entry.split(":") for entry in match[2].split(",")]
+    if any(len(entry) != 2 for entry in entries):
+        return [rule]
+    before = f"{rule[: match.start()]}{match[1]}"
+    return [f"{before} {value.strip()} {verdict.strip()}" for value, verdict in entries]
 
 
 def _is_known(name: str) -> bool:

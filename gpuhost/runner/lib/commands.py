@@ -21,8 +21,11 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The same for every command: a release does not depend on the environment of its unit."""
-    return {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", **(extra or {})}
+    """The same for every command: a release does not depend on the environment of its unit, nor on
+    the engine that somebody chose with `docker context use`.
+    """
+    own = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root", "DOCKER_CONTEXT": "default"}
+    return {**own, **(extra or {})}
 
 
 def try_run(

@@ -1,0 +1,71 @@
+"""Whether containers' names and packets find their way: the engine's rules, servers, routes."""
+
+from __future__ import annotations
+
+from gpuhost.domain.apt.mirrors import HOSTS
+from gpuhost.domain.firewall.nftables import DOCKER_TABLE
+from gpuhost.plans.docker_flags import switch
+from gpuhost.settings import Settings
+from gpuhost.snapshot import NotRead, Snapshot
+from gpuhost.snapshot.netfilter import SAVED
+
+# moby, libnetwork: chains that dockerd makes whenever it starts, and that survive nothing that
+# empties the tables: iptables -F, nftables.service, csf -r, netfilter-persistent.
+CHAINS = "-j DOCKER"
+# moby, resolvconf: what containers of the default bridge and builds ask in place of loopback.
+LAST_RESORT = "8.8.8.8 and 8.8.4.4"
+
+
+def lost_rules(snapshot: Snapshot) -> list[str]:
+    """Tables of iptables without the rules that dockerd makes when it starts; empty: none, or that
+    is not known.
+    """
+    setting = switch(snapshot, "iptables")
+    if (setting and not setting.on) or _uses_nftables(snapshot):
+        return []
+    try:
+        ruleset = snapshot.firewall.rulesets[4]
+    except (NotRead, KeyError):
+        return []
+    if ruleset.unread or snapshot.probes.get(SAVED[4]).rc != 0:
+        return []
+    backends = ruleset.backends
+    rules = [rule for tables in backends for rule in tables.rules()]
+    lost = []
+    if not any(t == "filter" and c == "FORWARD" and CHAINS in rule for t, c, rule in rules):
+        lost.append("filter")
+    has_nat = any("nat" in tables.others for tables in backends)
+    if has_nat and not any(t == "nat" and CHAINS in rule for t, _, rule in rules):
+        lost.append("nat")
+    return lost
+
+
+def _uses_nftables(snapshot: Snapshot) -> bool:
+    values = snapshot.docker.config.values or {}
+    backend = values.get("firewall-backend", snapshot.docker_unit.value("firewall-backend"))
+    listed = snapshot.probes.get("nft_tables").out.splitlines()
+    return backend == "nftables" or f"table ip {DOCKER_TABLE}" in listed
+
+
+def without_servers(snapshot: Snapshot) -> str:
+    """Which of the host's name servers containers cannot ask, if they can ask none; "": they can,
+    somebody declared others, or that is not known.
+    """
+    values = snapshot.docker.config.values or {}
+    servers = snapshot.local_networks.servers
+    if values.get("dns") or snapshot.docker_unit.value("dns") or servers is None:
+        return ""
+    if snapshot.local_networks.for_containers(ipv6=values.get("ipv6") is True):
+        return ""
+    return ", ".join(map(str, servers)) or "none"
+
+
+def in_china(settings: Settings) -> bool:
+    """Whether the settings name a mirror there, where Google's servers may not answer."""
+    return bool({settings.apt_mirror, settings.docker_mirror} & {*HOSTS, "auto"})
+
+
+def has_no_way_out(snapshot: Snapshot) -> bool:
+    """Whether the host has networks of IPv4, and no default route: neither have containers then."""
+    local = snapshot.local_networks
+    return bool(local.links) and local.way_out is None and not local.has_gateway
