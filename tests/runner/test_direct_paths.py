@@ -69,15 +69,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "an open file, or a name in an open directory": ("data/tarball_member.py:read_xattrs",),
     "shared/ itself, / or the source itself, which open what is in them": (
         *("data/path_walk.py:Walk.open_parent", "data/directories.py:make"),
-        "data/source_paths.py:open_real",
+        "lib/source_paths.py:open_real",
     ),
     "a source before any container has it": (
         *("data/archive.py", "data/edits.py", "data/overlay.py", "git/", "stages/source.py"),
-        *("resolved/resolve.py", "resolved/tree.py", "resolved/env_values.py"),
-        *("resolved/asking.py:_config", "building/build_order.py"),
+        *("resolved/resolve.py:_ask", "resolved/tree.py", "resolved/asking.py:_text"),
     ),
     "beside the source of a release": (
         *("resolved/temporary_files.py:remove_placed", "resolved/temporary_files.py:_put"),
+        "resolved/temporary_files.py:discard_if_unknown",
     ),
     "names and kinds of entries: nothing is opened": ("contract/file_names.py:has_content",),
     "/etc, and where certbot writes": (
