@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gpuhost.runner.building import dockerfile
 from gpuhost.runner.building.substitution import TooLarge
-from tests.runner.cpu_budget import cpu_budget
+from tests.cpu_budget import cpu_budget
 
 CASES = yaml.safe_load(Path(__file__).with_name("dockerfiles.yaml").read_text("utf-8"))
 PIECES = st.sampled_from(

@@ -24,7 +24,7 @@ from gpuhost.runner.stages import source as stage
 from gpuhost.runner.stages.build import build
 from gpuhost.runner.stages.render import render
 from gpuhost.runner.state.release import Release
-from tests.runner.cpu_budget import cpu_budget
+from tests.cpu_budget import cpu_budget
 from tests.runner.host_fixtures import App, Programs, app, as_resolved, programs
 from tests.runner.repositories import Repository, from_git, isolated_host, repository
 
