@@ -12,6 +12,7 @@ from gpuhost.appfile.compose.project_files import LocalFiles, Unreadable
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.loading import load
 from gpuhost.appfile.proposing.examples import read
+from gpuhost.appfile.proposing.propose import propose
 from gpuhost.appfile.proposing.reading import dotenv_of
 from gpuhost.appfile.proposing.tree import Tree
 from tests.cpu_budget import cpu_budget
@@ -198,3 +199,33 @@ def test_values_in_two_lines(tmp_path: Path) -> None:
     assert values == {
         "A": "one\ntwo", "B": 'a"\nb', "C": "c", "D": "", "E": "f#g", "F": '"open\nG=1',
     }  # fmt: skip
+
+
+def environment(value: str) -> dict[str, Content]:
+    text = (
+        f'services: {{web: {{image: a:1, environment: {{URL: "{value}", DATABASE: "{value}"}}}}}}\n'
+    )
+    return compose(text)
+
+
+def built(dockerfile: str, **more: Content) -> dict[str, Content]:
+    return {**compose("services: {web: {build: .}}\n", **more), "Dockerfile": dockerfile}
+
+
+PROPOSED: dict[str, dict[str, Content]] = {
+    "a long word in a value": environment("a" * 300_000),
+    "a word often in a value": environment("sqlite" * 50_000),
+    "a word often in a command": compose(
+        f"services: {{db: {{image: a:1}}, web: {{image: a:1, command: {'goose ' * 100_000}}}}}\n"
+    ),
+    "an instruction of many lines": built("FROM a:1\nRUN " + "x \\\n" * 200_000),
+    "a word often in a text": built("FROM base-of-project\n", README_md="docker build " * 70_000),
+}
+
+
+@pytest.mark.parametrize("files", PROPOSED.values(), ids=PROPOSED)
+def test_a_proposal_takes_no_longer(tmp_path: Path, files: dict[str, Content]) -> None:
+    app = project(tmp_path, files)
+    names = tuple(sorted(files))
+    with cpu_budget():
+        assert propose("web", app, Tree(LocalFiles(tmp_path / "project"), names), ()).text
