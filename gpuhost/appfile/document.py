@@ -146,12 +146,10 @@ class _DocumentBuilder:
         lines, self._lines = self._lines, {}
         values = self._untagged(mapping, key_path)
         merged_lines, self._lines = self._lines, lines
-        for name, value in values.items():
-            if name not in own:
-                own[name] = value
-                below = (*key_path, name)
-                added = {at: n for at, n in merged_lines.items() if at[: len(below)] == below}
-                self._lines.update(added)
+        added = values.keys() - own.keys()
+        own.update({name: value for name, value in values.items() if name in added})
+        below = len(key_path)
+        self._lines.update({at: n for at, n in merged_lines.items() if at[below] in added})
 
 
 def _merged(item: Node) -> Iterator[MappingNode]:

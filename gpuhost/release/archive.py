@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from gpuhost.appfile.compose.paths import leads_out
+from gpuhost.release.build_context import BadDirectory as BadDirectory
 from gpuhost.release.build_context import BuildContext, included_files
 from gpuhost.release.selection import Selection
 
@@ -24,10 +25,6 @@ COMPILED = "__pycache__"
 # As in git: other permission bits depend on this machine's umask.
 EXECUTABLE, PLAIN, PRIVATE = 0o755, 0o644, 0o600
 EVERYTHING = Selection()
-
-
-class BadDirectory(ValueError):
-    """One sentence: what is wrong with a directory, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +118,8 @@ def _hashed(directory: Path, kind: _Kind, into: gzip.GzipFile | None = None) -> 
     stream = _HashingStream(into)
     try:
         _write(directory, kind, stream)
+    except RecursionError:
+        raise BadDirectory(f"{kind.key} {directory}: its directories are too deep") from None
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         raise BadDirectory(

@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpuhost.release.dockerignore import DockerIgnore
+from gpuhost.appfile.compose.project_files import Kind, LocalFiles, Unreadable
+from gpuhost.release.dockerignore import DockerIgnore, TooManyRules
 from gpuhost.release.selection import Selection
+
+
+class BadDirectory(ValueError):
+    """One sentence: what is wrong with a directory, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ def included_files(
 
     + contexts: each has its own .dockerignore; if empty, the directory itself is the context
     + selection: what is sent anyway, and what is not
+
+    Raises BadDirectory.
     """
     default = [] if selection.only_named else [_rules(directory, BuildContext())]
     rules = [_rules(directory, context) for context in contexts] or default
@@ -72,6 +79,10 @@ def _rules(directory: Path, context: BuildContext) -> _Rules:
         f"{dockerfile}.dockerignore",
         posixpath.normpath(posixpath.join(root, ".dockerignore")),
     ]
-    files = [name for name in names if (directory / name).is_file()]
-    text = (directory / files[0]).read_text("utf-8", "replace") if files else ""
-    return _Rules(root, DockerIgnore.parse(text), frozenset({dockerfile, *files}))
+    project = LocalFiles(directory)
+    files = [name for name in names if project.kind(name) is Kind.FILE]
+    try:
+        ignore = DockerIgnore.parse(project.read(files[0]) if files else "")
+    except (Unreadable, TooManyRules) as error:
+        raise BadDirectory(f"{project.shown(files[0])}: {error}") from None
+    return _Rules(root, ignore, frozenset({dockerfile, *files}))

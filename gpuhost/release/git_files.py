@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gpuhost.appfile.compose.project_files import Kind, Unreadable, decoded
+from gpuhost.appfile.compose.project_files import MAX_BYTES, Kind, Unreadable, decoded
 from gpuhost.appfile.source import Source
 from gpuhost.release.git import BadGit, failure, login
 from gpuhost.release.local_command import Completed, LocalCommandError, run_local
@@ -123,13 +123,20 @@ class GitFiles:
 
     def read(self, path: str) -> str:
         try:
-            result = self.git.require("cat-file", "blob", f"{self.commit}:{self._resolved(path)}")
+            return decoded(self._blob(self._resolved(path)))
         except BadGit as error:
             raise Unreadable(f"cannot be read: {error}") from None
-        return decoded(result.out)
 
     def shown(self, path: str) -> str:
         return path
+
+    def _blob(self, path: str) -> bytes:
+        """Raises BadGit, or Unreadable: it is too large."""
+        blob = f"{self.commit}:{path}"
+        size = self.git.require("cat-file", "-s", blob).out
+        if int(size) > MAX_BYTES:
+            raise Unreadable(f"larger than {MAX_BYTES} bytes")
+        return self.git.require("cat-file", "blob", blob).out
 
     def _resolved(self, path: str) -> str:
         """The path with links in it followed; the path itself if they lead out."""
@@ -139,9 +146,10 @@ class GitFiles:
             link = next((way for way in ways if self.entries.get(way) == LINK), None)
             if link is None:
                 return path
-            target = self.git.run("cat-file", "blob", f"{self.commit}:{link}").out.decode(
-                "utf-8", "replace"
-            )
+            try:
+                target = self._blob(link).decode("utf-8", "replace")
+            except (BadGit, Unreadable):
+                return path
             rest = path.removeprefix(link)
             path = posixpath.normpath(posixpath.join(posixpath.dirname(link), target) + rest)
         return path

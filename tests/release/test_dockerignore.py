@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from gpuhost.release.dockerignore import DockerIgnore
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpuhost.release.dockerignore import MOST_RULES, DockerIgnore, ManyStars, TooManyRules
+from tests.cpu_budget import cpu_budget
 
 # The file, paths that it ignores, and paths that it keeps.
 CASES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
@@ -66,3 +71,26 @@ def test_rules_are_those_of_docker(name: str) -> None:
     text, ignored, kept = CASES[name]
     rules = DockerIgnore.parse(text)
     assert [path for path in (*ignored, *kept) if rules.ignores(path)] == list(ignored)
+
+
+TOKENS = st.lists(st.sampled_from(["a", "b", "/", "[^/]", ".*", "[^/]*", "(?:.*/)?"]), max_size=8)
+
+
+@given(TOKENS, st.text("ab/", max_size=12))
+def test_many_stars_match_as_a_regular_expression_does(tokens: list[str], path: str) -> None:
+    expected = re.compile("".join(tokens), re.DOTALL).fullmatch(path) is not None
+    assert ManyStars(tokens).fullmatch(path) == expected
+
+
+@pytest.mark.parametrize("pattern", ["**/" * 30 + "b", "**/a/" * 20 + "b", "*a" * 20 + "b"])
+def test_many_stars_take_no_longer_than_the_path(pattern: str) -> None:
+    with cpu_budget():
+        ignore = DockerIgnore.parse(pattern)
+        assert not ignore.ignores("a/" * 100 + "c")
+        assert not ignore.ignores("a" * 250)
+
+
+def test_a_file_has_a_largest_number_of_rules() -> None:
+    DockerIgnore.parse("a\n" * MOST_RULES)
+    with pytest.raises(TooManyRules):
+        DockerIgnore.parse("a\n" * (MOST_RULES + 1))

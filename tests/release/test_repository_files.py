@@ -19,6 +19,7 @@ from gpuhost.appfile.compose.project_files import Kind, Unreadable
 from gpuhost.appfile.errors import BadApp
 from gpuhost.appfile.loading import load
 from gpuhost.appfile.source import Source
+from gpuhost.release import local_command
 from gpuhost.release.git import BadGit
 from gpuhost.release.git_files import commit_files
 from gpuhost.release.resolved_app import ResolvedApp, resolve
@@ -168,3 +169,44 @@ def test_an_app_file_that_is_complete_reads_no_repository(tmp_path: Path) -> Non
     app = load(path)
     assert app.is_complete
     assert resolve(app).source is not None
+
+
+def _tree(repository: Path, *entries: str) -> str:
+    return subprocess.run(
+        ["git", "mktree"], cwd=repository, input="".join(f"{line}\n" for line in entries),
+        check=True, stdout=subprocess.PIPE, text=True,
+    ).stdout.strip()  # fmt: skip
+
+
+def _commit(repository: Path, tree: str, name: str) -> str:
+    commit = _git(repository, "commit-tree", "-m", name, tree)
+    _git(repository, "update-ref", f"refs/heads/{name}", commit)
+    _git(repository, "update-server-info")
+    return commit
+
+
+def test_a_commit_with_any_number_of_files(
+    repository: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few objects stand for 10 ** 8 files, whose names would fill the memory."""
+    monkeypatch.setattr(local_command, "MOST_OUTPUT", 1 << 20)
+    tree = _tree(repository)
+    for _ in range(8):
+        tree = _tree(repository, *(f"040000 tree {tree}\td{n}" for n in range(10)))
+    commit = _commit(repository, tree, "bomb")
+    with (
+        pytest.raises(BadGit, match="printed more than 1 MB"),
+        commit_files(Source(git=url), GivenSecrets(), commit),
+    ):
+        pass
+
+
+def test_large_files_and_links(repository: Path, url: str, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"x" * (1 << 20) + b"x")
+    blob = _git(repository, "hash-object", "-w", str(tmp_path / "large"))
+    tree = _tree(repository, f"100644 blob {blob}\tfile", f"120000 blob {blob}\tlink")
+    commit = _commit(repository, tree, "large")
+    with commit_files(Source(git=url), GivenSecrets(), commit) as files:
+        for name in ("file", "link"):
+            with pytest.raises(Unreadable, match="larger than 1048576 bytes"):
+                files.read(name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from gpuhost.runner.data import archive
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Source
 from gpuhost.runner.stages import source
@@ -100,3 +102,79 @@ def test_a_missing_archive(app: App) -> None:
     release = app.release(source=Source("archive", "r"))
     with pytest.raises(Failure, match="is missing in the release"):
         source.fetch(release)
+
+
+def pax(name: str, **headers: str) -> Add:
+    def add(archive: tarfile.TarFile) -> None:
+        member = tarfile.TarInfo(name)
+        member.pax_headers = headers
+        archive.addfile(member)
+
+    return add
+
+
+def raw(kind: bytes, size: int, content: bytes = b"", times: int = 1) -> Add:
+    """Headers as they are, with this size, whatever follows."""
+
+    def add(archive: tarfile.TarFile) -> None:
+        member = tarfile.TarInfo("x")
+        member.type, member.size = kind, size
+        header = member.tobuf(tarfile.GNU_FORMAT)
+        assert archive.fileobj is not None
+        archive.fileobj.write((header + content) * times)
+
+    return add
+
+
+def zeros(size: int) -> Add:
+    def add(archive: tarfile.TarFile) -> None:
+        member = tarfile.TarInfo("zeros")
+        member.size = size
+        archive.addfile(member, io.BytesIO(bytes(size)))
+
+    return add
+
+
+SPARSE = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(1 << 60)}
+REFUSED = {
+    "a header of 8 GB": ([raw(tarfile.XHDTYPE, 8 << 30)], "a header of 8.0 GB"),
+    "a long name of 8 GB": ([raw(tarfile.GNUTYPE_LONGNAME, 8 << 30)], "a header of 8.0 GB"),
+    "headers for all entries": ([raw(tarfile.XGLTYPE, 0)], "a kind that is not used"),
+    "a sparse file of old tar": ([raw(tarfile.GNUTYPE_SPARSE, 0)], "a kind that is not used"),
+    "a sparse file of pax": ([pax("a", **SPARSE)], ""),
+    "a sparse file of older pax": (
+        [pax("a", **{"GNU.sparse.size": str(1 << 60), "GNU.sparse.map": "0,0"})],
+        "a sparse file",
+    ),
+    "headers of headers": ([raw(tarfile.GNUTYPE_LONGNAME, 2, b"a" * 512, 3000)], "recursion"),
+    "a name with NUL": ([pax("a", path="a\0b")], "null"),
+    "a name of 5000 characters": ([a_file("a/" * 2500 + "b")], ""),
+    "an entry that is damaged": ([a_file("a"), raw(b"0", 0, b"x" * 512), a_file("b")], "damaged"),
+}
+
+
+@pytest.mark.parametrize(("members", "said"), REFUSED.values(), ids=REFUSED)
+def test_an_archive_that_we_do_not_make_is_refused(app: App, members: list[Add], said: str) -> None:
+    release = app.release(source=Source("archive", "r"))
+    with tarfile.open(release.paths.archive, "w:gz", format=tarfile.PAX_FORMAT) as made:
+        for add in members:
+            add(made)
+    with pytest.raises(Failure, match=f"cannot be unpacked: .*{said}"):
+        source.fetch(release)
+    assert not list(release.paths.home.glob(".source*"))
+
+
+def test_a_file_that_is_larger_than_the_disk(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "RESERVE", 1 << 60)
+    release = archived(app, zeros(1_000_000))
+    with pytest.raises(Failure, match=r"zeros of the source has 1 MB: the disk of .* has no room"):
+        source.fetch(release)
+    assert not list(release.paths.home.glob(".source*"))
+
+
+def test_an_archive_with_more_files_than_a_host_can_have(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MOST_ENTRIES", 3)
+    with pytest.raises(Failure, match="more than 3 files"):
+        source.fetch(archived(app, *(a_file(f"{n}") for n in range(4))))

@@ -134,25 +134,35 @@ def test_submodules_are_checked_out_at_their_recorded_commit(
     inner = Repository(tmp_path, "inner.git")
     repository.git(repository.work, "submodule", "add", "-q", "../inner.git", "models/inner")
     revision = repository.commit("with a submodule")
-    source.fetch(release := app.release(source=from_git(revision, repository.url)))
-    assert "second" in (release.paths.source / "models/inner/Dockerfile").read_text()
-    # The recorded commit of the submodule, not the tip of its branch.
-    inner.commit("third")
-    source.fetch(again := app.release(OLD, source=from_git(revision, repository.url)))
-    assert "second" in (again.paths.source / "models/inner/Dockerfile").read_text()
+    with git_server.smart(repository.home.parent) as address:
+        ours = from_git(revision, f"{address}/one.git")
+        source.fetch(release := app.release(source=ours))
+        assert "second" in (release.paths.source / "models/inner/Dockerfile").read_text()
+        # The recorded commit of the submodule, not the tip of its branch.
+        inner.commit("third")
+        source.fetch(again := app.release(OLD, source=ours))
+        assert "second" in (again.paths.source / "models/inner/Dockerfile").read_text()
 
 
+@pytest.mark.parametrize(
+    ("origin", "named"),
+    [("server", "file://{home}"), ("host", "file://{home}"), ("host", "../inner.git")],
+)
 def test_a_submodule_cannot_read_local_repositories(
-    app: App, tmp_path: Path, repository: Repository
+    app: App, tmp_path: Path, repository: Repository, origin: str, named: str
 ) -> None:
+    """Also not those beside a repository of this host: they may be of somebody else."""
     inner = Repository(tmp_path, "inner.git")
-    repository.git(repository.work, "submodule", "add", "-q", inner.url, "inner")
+    url = named.format(home=inner.home)
+    repository.git(repository.work, "submodule", "add", "-q", url, "inner")
     revision = repository.commit("with a submodule")
     with git_server.smart(repository.home.parent) as address:
-        release = app.release(source=from_git(revision, f"{address}/one.git"))
+        own = f"{address}/one.git" if origin == "server" else repository.url
+        release = app.release(source=from_git(revision, own))
         with pytest.raises(Failure, match="the protocol file, which is not allowed"):
             source.fetch(release)
     assert not release.paths.source.exists()
+    assert list(release.paths.home.glob(".source*")) == []
 
 
 def test_git_lfs_files_are_logged(app: App, repository: Repository) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 
 from gpuhost.appfile.compose.interpolation import Lookup, OnHost, fill_in
+from gpuhost.appfile.compose.project_files import Unreadable
 
 LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.\[\]-]*)\s*[=:]\s?(.*)", re.DOTALL)
-COMMENT = re.compile(r"\s+#.*$")
+COMMENT = re.compile(r"\s#")
+# Characters of all values: variables in them can double with every line.
+LARGEST = 1 << 22
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 Values = Mapping[str, "str | OnHost"]
@@ -18,6 +22,8 @@ def parse(text: str, lookup: Lookup) -> dict[str, str | OnHost]:
     """Names and values. A value may refer to variables before it.
 
     + lookup: of variables that are set elsewhere
+
+    Raises Unreadable: the values are too large.
     """
     values: dict[str, str | OnHost] = {}
 
@@ -25,22 +31,33 @@ def parse(text: str, lookup: Lookup) -> dict[str, str | OnHost]:
         elsewhere = lookup(name)
         return values.get(name) if elsewhere is None else elsewhere
 
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    lines = deque(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"))
+    length = 0
     while lines:
-        line = lines.pop(0)
+        line = lines.popleft()
         match = None if line.lstrip().startswith("#") else LINE.fullmatch(line)
         if match is None:
             continue
         name, written = match[1], match[2].strip()
         quote = written[:1] if written[:1] in ("'", '"') else ""
-        while quote and lines and not _is_closed(written, quote):
-            written += "\n" + lines.pop(0)
-        values[name] = _value(written, quote, known)
+        if quote:
+            written = "\n".join(_until_closed(written, quote, lines))
+        values[name] = value = _value(written, quote, known)
+        length += len(value) if isinstance(value, str) else 0
+        if length > LARGEST:
+            raise Unreadable(f"has values of more than {LARGEST} characters")
     return values
 
 
-def _is_closed(written: str, quote: str) -> bool:
-    return re.match(_quoted(quote), written, re.DOTALL) is not None
+def _until_closed(written: str, quote: str, lines: deque[str]) -> Iterator[str]:
+    """The lines of a quoted value; each is looked at once."""
+    closing = re.compile(rf"(?:[^{quote}\\]|\\.)*{quote}")
+    yield written
+    is_closed = closing.match(written, 1)
+    while lines and not is_closed:
+        line = lines.popleft()
+        yield line
+        is_closed = closing.match(line)
 
 
 def _quoted(quote: str) -> str:
@@ -53,7 +70,9 @@ def _value(written: str, quote: str, lookup: Lookup) -> str | OnHost:
         # Compose refuses an open quote, on the host.
         return written
     if match is None:
-        text = "" if written.startswith("#") else COMMENT.sub("", written)
+        comment = COMMENT.search(written)
+        text = written[: comment.start()].rstrip() if comment else written
+        text = "" if written.startswith("#") else text
     elif quote == "'":
         return match[1].replace("\\'", "'")
     else:
@@ -66,8 +85,10 @@ def _value(written: str, quote: str, lookup: Lookup) -> str | OnHost:
         is_open = is_open or isinstance(value, OnHost)
         return value
 
-    filled = fill_in(text, noting).text
-    return OnHost.SET if is_open else filled
+    filled = fill_in(text, noting)
+    if filled.is_too_long:
+        raise Unreadable("has variables that become too large")
+    return OnHost.SET if is_open else filled.text
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpuhost.appfile.compose.merging import merged, untagged
+from gpuhost.appfile.compose.merging import merged, size, untagged
 from gpuhost.appfile.compose.paths import in_source
 from gpuhost.appfile.compose.sources import FileError, FileLine, OneDocument, Sources
 from gpuhost.appfile.compose.uses import Owner
 
 Services = Mapping[str, Any]
+LONGEST_CHAIN = 50
 
 
 @dataclass
@@ -47,8 +48,15 @@ class Extending:
             key_path = ("services", name, "extends")
             self.sources.error(one, key_path, f"services.{name} extends itself")
             return own
+        where = (self.sources.shown(one.file), one.line("services", name, "extends"))
+        if len(extending) > LONGEST_CHAIN:
+            said = f"services.{name} extends another in a chain of more than {LONGEST_CHAIN}"
+            self.sources.errors.append(FileError(*where, said))
+            return own
         base = self._base(name, extends, services, one, earlier, (*extending, owner))
-        return merged(untagged(base), own) if isinstance(base, dict) else own
+        if not isinstance(base, dict) or not self.sources.may_add(size(base), where):
+            return own
+        return merged(untagged(base), own)
 
     def all_of(self, owners: Iterable[Owner]) -> frozenset[Owner]:
         """These services, and those that they extend."""
@@ -101,7 +109,7 @@ class Extending:
             services = untagged(value).get("services") if isinstance(value, dict) else None
             if isinstance(services, dict) and name in services:
                 result = merged(result, self.service(name, services, one, {}, extending))
-        if documents and result is None:
+        if documents and result is None and self.sources.may_add(0, where):
             said = f"{self.sources.shown(path)} has no service {name}"
             self.sources.errors.append(FileError(*where, said))
         return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpuhost.appfile.compose.interpolation import Lookup, Unset, fill_in
+from gpuhost.appfile.compose.interpolation import LARGEST, Lookup, Unset, fill_in
 from gpuhost.appfile.document import KeyPath, Tagged
 
 # gpuhost's own block: its $ are for gpuhost, or are refused there.
@@ -14,10 +14,16 @@ OWN_BLOCK = "x-gpuhost"
 
 @dataclass
 class Found:
-    """By key path: variables that are unset, and texts that Compose refuses."""
+    """By key path: variables that are unset, and texts that Compose refuses.
+
+    + too_long: texts that become too long, alone or together
+    + left: characters that texts may still become
+    """
 
     unset: list[tuple[KeyPath, Unset]] = field(default_factory=list)
     bad: list[KeyPath] = field(default_factory=list)
+    too_long: list[KeyPath] = field(default_factory=list)
+    left: int = 4 * LARGEST
 
 
 def filled(value: Any, lookup: Lookup) -> tuple[Any, Found]:
@@ -45,4 +51,8 @@ def _text(value: str, lookup: Lookup, key_path: KeyPath, found: Found) -> str:
         return value
     if result.is_bad:
         found.bad.append(key_path)
+    found.left -= len(result.text)
+    if result.is_too_long or found.left < 0:
+        found.too_long.append(key_path)
+        return value
     return result.text

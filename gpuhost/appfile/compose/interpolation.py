@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Characters that a text becomes, and levels of ${A:-${B:-…}}.
+LARGEST = 1 << 20
+DEEPEST = 50
 OPERATORS = (":-", "-", ":?", "?", ":+", "+")
 
 
@@ -40,27 +43,47 @@ class Unset:
 
 @dataclass(frozen=True)
 class Filled:
-    """is_bad: Compose refuses the text."""
+    """is_bad: Compose refuses the text; is_too_long: it is not filled in"""
 
     text: str
     unset: tuple[Unset, ...] = ()
     is_bad: bool = False
+    is_too_long: bool = False
 
 
 class _BadVariable(Exception):
     """${…} that Compose refuses."""
 
 
+class _TooLong(Exception):
+    """What the text becomes."""
+
+
 def fill_in(text: str, lookup: Lookup) -> Filled:
     """The text with its variables filled in, and those that are unset."""
     unset: list[Unset] = []
     try:
-        return Filled("".join(_parts(text, lookup, unset)), tuple(unset))
+        return Filled(_filled(text, lookup, unset, 0), tuple(unset))
     except _BadVariable:
         return Filled(text, tuple(unset), is_bad=True)
+    except _TooLong:
+        return Filled(text, tuple(unset), is_too_long=True)
 
 
-def _parts(text: str, lookup: Lookup, unset: list[Unset]) -> Iterator[str]:
+def _filled(text: str, lookup: Lookup, unset: list[Unset], depth: int) -> str:
+    """+ depth: how many ${…} are around it"""
+    if depth > DEEPEST:
+        raise _TooLong
+    parts, length = list[str](), 0
+    for part in _parts(text, lookup, unset, depth):
+        parts.append(part)
+        length += len(part)
+        if length > LARGEST:
+            raise _TooLong
+    return "".join(parts)
+
+
+def _parts(text: str, lookup: Lookup, unset: list[Unset], depth: int) -> Iterator[str]:
     at = 0
     while (start := text.find("$", at)) >= 0:
         yield text[at:start]
@@ -69,7 +92,7 @@ def _parts(text: str, lookup: Lookup, unset: list[Unset]) -> Iterator[str]:
             at = start + 2
         elif text.startswith("${", start):
             end = _closing(text, start + 2)
-            yield _braced(text[start:end], lookup, unset)
+            yield _braced(text[start:end], lookup, unset, depth)
             at = end
         elif match := NAME.match(text, start + 1):
             yield _plain(match[0], text[start : match.end()], lookup, unset)
@@ -94,7 +117,7 @@ def _closing(text: str, at: int) -> int:
     return at
 
 
-def _braced(written: str, lookup: Lookup, unset: list[Unset]) -> str:
+def _braced(written: str, lookup: Lookup, unset: list[Unset], depth: int) -> str:
     inside = written[2:].removesuffix("}")
     match = NAME.match(inside)
     name = match[0] if match else ""
@@ -107,12 +130,12 @@ def _braced(written: str, lookup: Lookup, unset: list[Unset]) -> str:
     is_set = value is not None and (value != "" or not operator.startswith(":"))
     if operator.endswith("-"):
         if not is_set:
-            return "".join(_parts(other, lookup, unset))
+            return _filled(other, lookup, unset, depth + 1)
         return written if isinstance(value, OnHost) else value or ""
     if operator.endswith("+"):
         if value is OnHost.MAYBE:
             return written
-        return "".join(_parts(other, lookup, unset)) if is_set else ""
+        return _filled(other, lookup, unset, depth + 1) if is_set else ""
     if operator and not is_set:
         unset.append(Unset(name, required=True))
         return ""

@@ -44,10 +44,24 @@ def _merged_mappings(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any
 
 def _merged_lists(base: list[Any], own: list[Any], key: str) -> list[Any]:
     if key not in KEYED:
-        return [*base, *(item for item in own if item not in base)]
+        known = set(map(_identity, base))
+        return [*base, *(item for item in own if _identity(item) not in known)]
     key_of = KEYED[key]
     result = {key_of(item): item for item in base}
     return list({**result, **{key_of(item): item for item in own}}.values())
+
+
+def _identity(item: Any) -> object:
+    """Equal for equal items; a mapping or a list has no hash."""
+    return (repr(item),) if isinstance(item, dict | list | Tagged) else item
+
+
+def size(value: Any) -> int:
+    """How many values there are in it."""
+    if isinstance(value, Tagged):
+        return size(value.value)
+    inside = value.values() if isinstance(value, dict) else value
+    return 1 + sum(map(size, inside)) if isinstance(value, dict | list) else 1
 
 
 def untagged(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
@@ -55,13 +57,23 @@ class LocalFiles:
             return Kind.ABSENT
 
     def read(self, path: str) -> str:
+        """A link may lead to any file of this machine, and a pipe never ends."""
         try:
-            with (self.directory / path).open("rb") as file:
+            if self._leads_out(path):
+                raise Unreadable("is a link that leads out of the source, which the host lacks")
+            number = os.open(self.directory / path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            with os.fdopen(number, "rb") as file:
+                if not stat.S_ISREG(os.fstat(number).st_mode):
+                    raise Unreadable("is not a regular file")
                 content = file.read(MAX_BYTES + 1)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             words = getattr(error, "strerror", None) or "not a path"
             raise Unreadable(f"cannot be read: {words}") from None
         return decoded(content)
+
+    def _leads_out(self, path: str) -> bool:
+        real = Path(os.path.realpath(self.directory / path))
+        return not real.is_relative_to(os.path.realpath(self.directory))
 
     def shown(self, path: str) -> str:
         return str(self.directory / path)

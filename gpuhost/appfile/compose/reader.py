@@ -9,10 +9,16 @@ from typing import Any
 
 from gpuhost.appfile.compose.extending import Extending
 from gpuhost.appfile.compose.interpolation import Lookup, OnHost
-from gpuhost.appfile.compose.merging import merged, untagged
+from gpuhost.appfile.compose.merging import merged, size, untagged
 from gpuhost.appfile.compose.paths import in_source
 from gpuhost.appfile.compose.project_files import Unreadable
-from gpuhost.appfile.compose.sources import FileError, FileLine, OneDocument, Sources
+from gpuhost.appfile.compose.sources import (
+    FileError,
+    FileLine,
+    OneDocument,
+    Sources,
+    require_inside,
+)
 from gpuhost.appfile.compose.uses import Owner, Uses
 from gpuhost.appfile.compose.variables import DOTENV, read_dotenv
 from gpuhost.appfile.document import Document, Tagged
@@ -111,8 +117,9 @@ class Reader:
                 self.sources.errors.append(FileError(*where, said))
             elif paths:
                 included = self._included(entry, paths, where, base, lookup)
-                # What the including files say has precedence.
-                model.value = merged(included, model.value)
+                if self.sources.may_add(size(included) + size(model.value), where):
+                    # What the including files say has precedence.
+                    model.value = merged(included, model.value)
 
     def _included(
         self,
@@ -148,6 +155,7 @@ class Reader:
         values: dict[str, str | OnHost] = {}
         for path in named or [posixpath.normpath(posixpath.join(directory, DOTENV))]:
             try:
+                require_inside(path)
                 values |= read_dotenv(self.sources.project, path, outer)
             except Unreadable as error:
                 said = f"{self.sources.project.shown(path)}: {error}"

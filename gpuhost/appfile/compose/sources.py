@@ -14,6 +14,8 @@ from gpuhost.appfile.compose.uses import Use
 from gpuhost.appfile.document import BadYaml, Document, KeyPath, read_all
 
 MAX_FILES = 200
+# A few services that extend others, or files that include others, stand for any number of values.
+MAX_VALUES = 500_000
 # A file and a line in it.
 FileLine = tuple[str, int]
 
@@ -58,6 +60,7 @@ class Sources:
     errors: list[FileError] = field(default_factory=list)
     uses: dict[Use, None] = field(default_factory=dict)
     read: dict[str, None] = field(default_factory=dict)
+    _values_left: int = MAX_VALUES
     _cache: dict[str, list[Document]] = field(default_factory=dict)
     _documents: list[tuple[str, Document]] = field(default_factory=list)
 
@@ -82,21 +85,25 @@ class Sources:
 
     def _require(self, path: str) -> None:
         """Raises Unreadable."""
-        if leads_out(path) or path.startswith(("/", "~", "$")) or "://" in path:
-            raise Unreadable("is not in the project; name a file of the source")
+        require_inside(path)
         if len(self._cache) > MAX_FILES:
             raise Unreadable(f"is one of more than {MAX_FILES} files")
         if self.project.kind(path) is not Kind.FILE:
             raise Unreadable("no such file in the source")
 
     def values(self, one: OneDocument) -> Any:
-        """What a document says, with its paths in the source."""
+        """What a document says, with its paths in the source; None if that is too much."""
+        if not self.may_add(len(one.document.lines), (self.shown(one.file), 0)):
+            return None
         self._documents.append((one.file, one.document))
         value, found = filled(one.document.value, one.lookup)
         for key_path in found.bad:
             name = ".".join(map(str, key_path))
             said = f"{name}: not a variable of Compose; write $$ for a literal $"
             self.error(one, key_path, said)
+        for key_path in found.too_long[:1]:
+            name = ".".join(map(str, key_path))
+            self.error(one, key_path, f"{name}: its variables become too large")
         for key_path, unset in found.unset:
             is_of_service = key_path[:1] == ("services",) and len(key_path) > 1
             use = Use(
@@ -109,6 +116,15 @@ class Sources:
             )
             self.uses[use] = None
         return with_paths(value, one.base)
+
+    def may_add(self, count: int, where: FileLine) -> bool:
+        """Count values that are read, or merged; of too many, the first time is an error."""
+        was_enough = self._values_left >= 0
+        self._values_left -= count
+        if was_enough and self._values_left < 0:
+            said = f"more than {MAX_VALUES} values, with extends and include expanded"
+            self.errors.append(FileError(*where, said))
+        return self._values_left >= 0
 
     def where(self, key_path: KeyPath) -> FileLine:
         """File and line of a key, or of the nearest key that contains it: where it is set last."""
@@ -123,3 +139,9 @@ class Sources:
 
     def error(self, one: OneDocument, key_path: KeyPath, message: str) -> None:
         self.errors.append(FileError(self.shown(one.file), one.line(*key_path), message))
+
+
+def require_inside(path: str) -> None:
+    """Raises Unreadable for a path that is not one of the project."""
+    if leads_out(path) or path.startswith(("/", "~", "$")) or "://" in path:
+        raise Unreadable("is not in the project; name a file of the source")

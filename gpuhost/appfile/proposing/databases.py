@@ -28,7 +28,9 @@ SERVER = re.compile(
     r"(?:&&|;|\|\|)\s*(?:exec\s+)?\S*(?:gunicorn|uvicorn|node|npm|yarn|pnpm|python|rails|next"
     r"|daphne|celery|hypercorn|java|php|\./)"
 )
-SQLITE = re.compile(r"(?:sqlite[a-z0-9+]*:/{2,3}|file:)(/?[^?\s:]+)")
+SQLITE = re.compile(r"(?:sqlite[a-z0-9+]{0,40}:/{2,3}|file:)(/?[^?\s:]+)")
+# Characters of a command that are looked through.
+LONGEST_COMMAND = 4000
 SQLITE_FILE = re.compile(r"/\S+\.(?:db|sqlite3?)")
 # Downloaded again, or made again.
 NOT_WORTH = re.compile(
@@ -68,7 +70,7 @@ def command_of(project: Project, name: str) -> str:
     for key in ("entrypoint", "command"):
         value = service.get(key)
         words += map(str, value) if isinstance(value, list) else [str(value)] if value else []
-    return " ".join(" ".join(words).split())
+    return " ".join(" ".join(words).split())[:LONGEST_COMMAND]
 
 
 def is_migration(project: Project, name: str) -> bool:

@@ -79,9 +79,11 @@ def _instructions(text: str) -> Iterator[tuple[int, str, str]]:
         at += 1
         if whole.lstrip().startswith("#"):
             continue
-        while whole.rstrip().endswith("\\") and at < len(lines):
-            following = "" if lines[at].lstrip().startswith("#") else lines[at]
-            whole = f"{whole.rstrip()[:-1]} {following}" if following else whole
+        pieces = [whole]
+        while pieces[-1].rstrip().endswith("\\") and at < len(lines):
+            if lines[at] and not lines[at].lstrip().startswith("#"):
+                pieces[-1] = pieces[-1].rstrip()[:-1]
+                pieces.append(lines[at])
             at += 1
-        if match := INSTRUCTION.fullmatch(whole):
+        if match := INSTRUCTION.fullmatch(" ".join(pieces)):
             yield start + 1, match[1].upper(), match[2]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gpuhost.appfile.compose.dotenv import LINE, parse
 from gpuhost.appfile.compose.interpolation import OnHost
+from gpuhost.appfile.compose.project_files import Unreadable
 from gpuhost.appfile.proposing.tree import Tree
 
 WORDS = "example|sample|template|tmpl|dist|default"
@@ -84,8 +85,15 @@ def _lines(path: str, text: str) -> Iterator[Example]:
             if (stripped == line) is is_commented or not LINE.fullmatch(stripped):
                 continue
             # A value with variables is not known here.
-            for name, value in parse(stripped, lambda _: OnHost.SET).items():
+            for name, value in _parsed(stripped).items():
                 if name.isidentifier():
                     written = stripped.partition("=")[2].strip().strip("\"'")
                     known, composed = (value, "") if isinstance(value, str) else ("", written)
                     yield Example(name, known, f"{path}:{number}", is_commented, composed)
+
+
+def _parsed(line: str) -> dict[str, str | OnHost]:
+    try:
+        return parse(line, lambda _: OnHost.SET)
+    except Unreadable:
+        return {}

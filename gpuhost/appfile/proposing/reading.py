@@ -8,6 +8,7 @@ from typing import Any
 
 from gpuhost.appfile.compose.interpolation import Lookup, OnHost
 from gpuhost.appfile.compose.model_reading import compose_file
+from gpuhost.appfile.compose.project_files import Unreadable
 from gpuhost.appfile.compose.reader import Reader
 from gpuhost.appfile.compose.sources import Sources
 from gpuhost.appfile.compose.variables import DOTENV, Variables, read_dotenv
@@ -46,7 +47,10 @@ def read(tree: Tree, files: Sequence[str], name: str) -> Project:
 
 def dotenv_of(tree: Tree, directory: str) -> Mapping[str, str | OnHost]:
     path = posixpath.normpath(posixpath.join(directory, DOTENV))
-    return {} if tree.text(path) is None else read_dotenv(tree, path, lambda _: None)
+    try:
+        return {} if tree.text(path) is None else read_dotenv(tree, path, lambda _: None)
+    except Unreadable:
+        return {}
 
 
 def _model(

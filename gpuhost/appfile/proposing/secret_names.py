@@ -26,7 +26,7 @@ OWN = re.compile(
     r"|(?:^|_)SECRET_KEY(?:_BASE)?$|^SECRET$|^APP_SECRET$|INTERNAL|INNER|SECRET_BASE"
 )
 VAGUE = re.compile(r"change|your|replace|example|todo|xxx|<|\*\*|placeholder|insert", re.IGNORECASE)
-LOGIN_IN_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
+LOGIN_IN_URL = re.compile(r"[a-z][a-z0-9+.-]{0,40}://[^/\s:@]*:[^/\s@]+@", re.IGNORECASE)
 # Keys of known services.
 REAL = re.compile(
     r"(?:sk-|sk_|pk_|rk_|gh[pousr]_|github_pat_|glpat-|hf_|AKIA|ASIA|AIza|xox[abprs]-|r8_|gsk_"

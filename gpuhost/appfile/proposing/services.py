@@ -105,7 +105,8 @@ def _base(project: Project, base: Found) -> Iterator[Proposed]:
 def _build_command(project: Project, image: str) -> tuple[str, str] | None:
     """A line `docker build … -t IMAGE` of the project, and its file."""
     build = re.compile(
-        rf"docker (?:buildx )?build\b[^\n]*(?:-t|--tag)[ =]{re.escape(image)}(?![\w/-])[^\n]*"
+        rf"docker (?:buildx )?build\b[^\n]{{0,2000}}(?:-t|--tag)[ =]{re.escape(image)}"
+        r"(?![\w/-])[^\n]*"
     )
     directories = {posixpath.dirname(path) for path in project.files} | {""}
     texts = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.building import dockerfile
+from gpuhost.runner.building.substitution import TooLarge
 from gpuhost.runner.docker.services import Service, canonical
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.file_names import shown
+from gpuhost.runner.lib.source_paths import read_text
 from gpuhost.runner.state.release import Release
 
 # Keys of Compose's `build` that determine the image.
 DECISIVE_KEYS = ("target", "context", "dockerfile", "dockerfile_inline", "args")
+# Images that are FROM each other.
+LONGEST_CHAIN = 200
 SERVICE_CONTEXT = "service:"
 IMAGE_CONTEXT = "docker-image://"
 
@@ -71,25 +77,42 @@ def _possible(release: Release, services: Mapping[str, Service]) -> dict[str, St
     for tag, (context, file) in build.bases.items():
         base = _base(release, context, file)
         if canonical(tag) not in possible:
-            needs = tuple(map(canonical, _images_of(base.dockerfile, build.args)))
+            needs = tuple(map(canonical, _images_of(release, base.dockerfile, build.args)))
             possible[canonical(tag)] = Step(tag, canonical(tag), needs, base)
     return possible
 
 
 def _base(release: Release, context: str, file: str) -> Base:
-    is_beside_data = release.is_old and not release.plan.source
-    root = release.app.shared if is_beside_data else release.source
+    root = _root(release)
     return Base(root / context, root / context / file)
 
 
-def _images_of(path: Path, arguments: Mapping[str, str], target: str = "") -> tuple[str, ...]:
+def _root(release: Release) -> Path:
+    """Where build contexts are."""
+    is_beside_data = release.is_old and not release.plan.source
+    return release.app.shared if is_beside_data else release.source
+
+
+def _images_of(
+    release: Release, path: Path, arguments: Mapping[str, str], target: str = ""
+) -> tuple[str, ...]:
+    """Raises Failure."""
+    root = _root(release)
+    # The app file may name a context elsewhere on the host.
+    source = root if path.is_relative_to(root) else Path("/")
     # BuildKit accepts a lower-case name too.
-    file = next((p for p in (path, path.with_name(path.name.lower())) if p.is_file()), None)
-    if file is None:
-        # It may not be needed; if it is, the build reports it.
-        return ()
-    text = file.read_text(encoding="utf-8", errors="replace")
-    return dockerfile.read(text, arguments).images(target)
+    for name in dict.fromkeys((path.name, path.name.lower())):
+        if name and (text := read_text(source, path.with_name(name))) is not None:
+            return _images_in(text, arguments, target, shown(os.path.relpath(path, source)))
+    # It may not be needed; if it is, the build reports it.
+    return ()
+
+
+def _images_in(text: str, arguments: Mapping[str, str], target: str, where: str) -> tuple[str, ...]:
+    try:
+        return dockerfile.read(text, arguments).images(target)
+    except TooLarge as error:
+        raise Failure(f"{where} {error}", fix="write shorter values in its ARG and FROM") from None
 
 
 def _needs_of(release: Release, service: Service, services: Mapping[str, Service]) -> Iterable[str]:
@@ -99,10 +122,11 @@ def _needs_of(release: Release, service: Service, services: Mapping[str, Service
     arguments = {**declared, **release.plan.build.args}
     target = build.get("target") or ""
     if inline := build.get("dockerfile_inline"):
-        images = dockerfile.read(inline, arguments).images(target)
+        where = f"build.dockerfile_inline of {service.name}"
+        images = _images_in(inline, arguments, target, where)
     elif str(build.get("context", "")).startswith("/"):
         file = Path(build["context"]) / build.get("dockerfile", "Dockerfile")
-        images = _images_of(file, arguments, target)
+        images = _images_of(release, file, arguments, target)
     else:
         # BuildKit fetches this context itself.
         images = ()
@@ -192,6 +216,11 @@ class _Order:
             )
         if image in self.placed:
             return
+        if len(path) > LONGEST_CHAIN:
+            raise Failure(
+                f"more than {LONGEST_CHAIN} images are FROM each other: {self.needed[image].name}",
+                fix="build some of them beforehand",
+            )
         for need in self.needed[image].needs:
             step = self.needed.get(need)
             # An image FROM an image of the same name (postgres FROM postgres) is not a cycle.

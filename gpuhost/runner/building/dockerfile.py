@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gpuhost.runner.building.substitution import substitute
 
-DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
-MOUNT_FROM = re.compile(r"--mount=\S*?\bfrom=([^,\s]+)")
+DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
 # A word of a shell line, quotes and all.
 WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:\\.|[^"\\])*"|'[^']*')+""")
 HEREDOC = re.compile(r"""^\d*<<(-?)(["']?)([^"'<\s]+)\2$""")
+# Of a stage.
+NUMBER = re.compile(r"[0-9]{1,6}")
 WITH_HEREDOCS = ("RUN", "COPY", "ADD")
+# Characters of all values of ARG and FROM, and of a line, with its continuations, that is split as
+# by a shell. BuildKit reads no longer lines.
+LARGEST = 1 << 20
+LONGEST_LINE = 1 << 16
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -44,49 +50,71 @@ class Dockerfile:
         if not self.stages:
             return ()
         last = len(self.stages) - 1
-        start = self._stage(target, before=len(self.stages)) if target else last
+        numbers = self._numbers()
+        start = _earlier(numbers, target, before=len(self.stages)) if target else last
         # BuildKit reports a missing target.
         queue = [last if start is None else start]
         images: dict[str, None] = {}
-        seen = set()
+        seen = set(queue)
         while queue:
             number = queue.pop()
-            seen.add(number)
             stage = self.stages[number]
             for name in (stage.base, *stage.uses):
-                earlier = self._stage(name, before=number)
+                earlier = _earlier(numbers, name, before=number)
                 if earlier is None:
                     images.setdefault(name)
                 elif earlier not in seen:
+                    seen.add(earlier)
                     queue.append(earlier)
         return tuple(image for image in images if image != "scratch")
 
-    def _stage(self, name: str, before: int) -> int | None:
-        if name.isdigit() and int(name) < before:
-            return int(name)
-        named = (n for n in range(before) if self.stages[n].name.lower() == name.lower())
-        return max(named, default=None) if name else None
+    def _numbers(self) -> dict[str, list[int]]:
+        """Name, in lower case, to the stages that have it."""
+        numbers: dict[str, list[int]] = {}
+        for number, stage in enumerate(self.stages):
+            if stage.name:
+                numbers.setdefault(stage.name.lower(), []).append(number)
+        return numbers
+
+
+def _earlier(numbers: Mapping[str, Sequence[int]], name: str, before: int) -> int | None:
+    """The last stage of that name or number."""
+    if NUMBER.fullmatch(name) and int(name) < before:
+        return int(name)
+    named = numbers.get(name.lower(), ())
+    place = bisect_left(named, before)
+    return named[place - 1] if place else None
 
 
 def read(text: str, arguments: Mapping[str, str]) -> Dockerfile:
-    """The stages of a Dockerfile.
+    """The stages of a Dockerfile, in a time and a memory that grow with its size.
 
     + arguments: build arguments; they set the ARGs before the first FROM
+
+    Raises TooLarge.
     """
     values = _predefined()
-    stages: list[Stage] = []
+    stages: list[_OpenStage] = []
+    left = LARGEST
     for line in _instructions(text):
         word, _, rest = line.partition(" ")
         word = word.upper()
         if word == "ARG" and not stages:
-            values.update(_arguments(rest, values, arguments))
+            left -= _set_arguments(rest, values, arguments, left)
         elif word == "FROM":
-            if stage := _from(rest, values):
+            if stage := _from(rest, values, left):
                 stages.append(stage)
-        elif stages and (uses := _uses(word, rest)):
-            before = stages.pop()
-            stages.append(Stage(before.name, before.base, (*before.uses, *uses)))
-    return Dockerfile(tuple(stages))
+                left -= len(stage.base)
+        elif stages:
+            stages[-1].uses.update(dict.fromkeys(_uses(word, rest)))
+    return Dockerfile(tuple(Stage(one.name, one.base, tuple(one.uses)) for one in stages))
+
+
+@dataclass
+class _OpenStage:
+    name: str
+    base: str
+    uses: dict[str, None] = field(default_factory=dict)
 
 
 def _predefined() -> dict[str, str]:
@@ -99,34 +127,45 @@ def _predefined() -> dict[str, str]:
     }
 
 
-def _arguments(rest: str, values: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    result = dict(values)
+def _set_arguments(
+    rest: str, values: dict[str, str], given: Mapping[str, str], largest: int
+) -> int:
+    """Set the arguments of an ARG. Returns the length of their values. Raises TooLarge."""
+    length = 0
     for word in _words(rest):
         name, has_default, default = word.partition("=")
         if name in given:
-            result[name] = given[name]
+            values[name] = given[name]
         elif has_default:
-            result[name] = substitute(default, result)
-    return result
+            values[name] = substitute(default, values, largest - length)
+            length += len(values[name])
+    return length
 
 
-def _from(rest: str, values: Mapping[str, str]) -> Stage | None:
+def _from(rest: str, values: Mapping[str, str], largest: int) -> _OpenStage | None:
+    """Raises TooLarge."""
     words = [word for word in rest.split() if not word.startswith("--")]
     if not words:
         return None
     named = len(words) >= 3 and words[1].upper() == "AS"
-    return Stage(words[2] if named else "", substitute(words[0], values))
+    return _OpenStage(words[2] if named else "", substitute(words[0], values, largest))
 
 
-def _uses(word: str, rest: str) -> tuple[str, ...]:
+def _uses(word: str, rest: str) -> Iterator[str]:
     """COPY --from=NAME and RUN --mount=…,from=NAME; BuildKit expands no variables in them."""
-    if word in ("COPY", "ADD"):
-        flags = [word for word in rest.split() if word.startswith("--from=")]
-        return tuple(flag.removeprefix("--from=") for flag in flags)
-    return tuple(MOUNT_FROM.findall(rest)) if word == "RUN" else ()
+    flag = {"COPY": "--from=", "ADD": "--from=", "RUN": "--mount="}.get(word)
+    for each in rest.split() if flag else ():
+        if flag == "--from=" and each.startswith(flag):
+            yield each.removeprefix(flag)
+        elif flag == "--mount=" and each.startswith(flag):
+            options = (option.strip("\"'") for option in each.removeprefix(flag).split(","))
+            yield from (option[5:] for option in options if option[:5].lower() == "from=")
 
 
 def _words(rest: str) -> list[str]:
+    # shlex takes a time that grows with the square of the length.
+    if len(rest) > LONGEST_LINE:
+        return rest.split()
     try:
         return shlex.split(rest)
     except ValueError:
@@ -138,7 +177,7 @@ def _instructions(text: str) -> Iterator[str]:
     lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
     escape = re.escape(_escape(lines))
     continued = re.compile(rf"(?<!{escape}){escape}[ \t]*$")
-    whole, number = "", 0
+    whole, number, are_closed = "", 0, True
     while number < len(lines):
         line = lines[number]
         number += 1
@@ -149,7 +188,8 @@ def _instructions(text: str) -> Iterator[str]:
             continue
         joined, whole = " ".join(whole.split()), ""
         yield joined
-        number = _after_heredocs(joined, lines, number)
+        if are_closed:
+            number, are_closed = _after_heredocs(joined, lines, number)
     if whole.strip():
         yield " ".join(whole.split())
 
@@ -157,7 +197,7 @@ def _instructions(text: str) -> Iterator[str]:
 def _escape(lines: list[str]) -> str:
     """The escape character; `# escape=` is valid only among the directives at the top."""
     for line in lines:
-        directive = DIRECTIVE.match(line)
+        directive = DIRECTIVE.fullmatch(line.rstrip())
         if directive is None:
             break
         if directive[1].lower() == "escape" and directive[2] in ("\\", "`"):
@@ -165,10 +205,10 @@ def _escape(lines: list[str]) -> str:
     return "\\"
 
 
-def _after_heredocs(instruction: str, lines: list[str], number: int) -> int:
-    """The number of the line after the heredocs of an instruction."""
+def _after_heredocs(instruction: str, lines: list[str], number: int) -> tuple[int, bool]:
+    """The number of the line after the heredocs of an instruction, and whether all have an end."""
     if instruction.partition(" ")[0].upper() not in WITH_HEREDOCS:
-        return number
+        return number, True
     for word in WORD.findall(instruction):
         if heredoc := HEREDOC.match(word):
             strip = heredoc[1] == "-"
@@ -177,6 +217,9 @@ def _after_heredocs(instruction: str, lines: list[str], number: int) -> int:
                 for index in range(number, len(lines))
                 if (lines[index].lstrip("\t") if strip else lines[index]) == heredoc[3]
             )
-            # BuildKit reports a heredoc without an end.
-            number = next(ends, number - 1) + 1
-    return number
+            end = next(ends, None)
+            if end is None:
+                # BuildKit reports a heredoc without an end.
+                return number, False
+            number = end + 1
+    return number, True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -10,9 +11,22 @@ from typing import BinaryIO, cast
 
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.files import pieces
+from gpuhost.runner.lib.sizes import format_size
 
 FIX = "release again: this makes a new archive"
+MOST_ENTRIES = 1_000_000
+# Bytes that stay free.
+RESERVE = 256 << 20
+PIECE = 1 << 18
+# Headers with names, and their largest size.
+LONG_NAMES = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, *tarfile.GNU_TYPES)
+LONGEST_HEADER = 1 << 16
+ERRORS = (
+    *(tarfile.TarError, EOFError, zlib.error, OSError, ValueError, ArithmeticError),
+    RecursionError,  # a header of a header of a header
+)
 
 
 def unpack(archive: Path, into: Path) -> None:
@@ -24,14 +38,41 @@ def unpack(archive: Path, into: Path) -> None:
     """
     into.mkdir()
     try:
-        with tarfile.open(archive, "r:gz") as opened:
-            for member in opened:
-                abort.look()
-                _unpack(opened, member, into)
+        with tarfile.open(archive, "r:gz", tarinfo=_Member) as opened:
+            _unpack_all(opened, into)
+            # Also for the checksum: a damaged entry ends the archive without an error.
+            while piece := opened.fileobj.read(PIECE):
+                if piece.strip(b"\0"):
+                    raise tarfile.ReadError("an entry in it is damaged")
     except FileNotFoundError:
         raise Failure(f"{archive.name} is missing in the release", fix=FIX) from None
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except ERRORS as error:
         raise Failure(f"{archive.name} cannot be unpacked: {error}", fix=FIX) from error
+
+
+def _unpack_all(opened: tarfile.TarFile, into: Path) -> None:
+    count = 0
+    while (member := opened.next()) is not None:
+        # They would stay in memory.
+        opened.members.clear()  # type: ignore[attr-defined]
+        abort.look()
+        count += 1
+        if count > MOST_ENTRIES:
+            raise Failure(f"the source has more than {MOST_ENTRIES} files", fix="remove some")
+        _unpack(opened, member, into)
+
+
+class _Member(tarfile.TarInfo):
+    """Refuses what our own archives never have, and what a reader would keep in memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in (tarfile.XGLTYPE, tarfile.GNUTYPE_SPARSE):
+            raise tarfile.ReadError("it has an entry of a kind that is not used")
+        if member.type in LONG_NAMES and member.size > LONGEST_HEADER:
+            raise tarfile.ReadError(f"it has a header of {format_size(member.size)}")
+        return member
 
 
 def _unpack(opened: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
@@ -50,10 +91,18 @@ def _unpack(opened: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> Non
     elif member.isfile():
         _write(opened, member, path)
     else:
-        raise Failure(f"the source has a device or a pipe, {member.name!r}", fix="remove it")
+        raise Failure(f"the source has a device or a pipe, {shown(member.name)}", fix="remove it")
 
 
 def _write(opened: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    if member.issparse():
+        raise tarfile.ReadError("it has a sparse file")
+    if member.size > shutil.disk_usage(path.parent).free - RESERVE:
+        raise Failure(
+            f"{shown(member.name)} of the source has {format_size(member.size)}: the disk of "
+            f"{path.parent} has no room for it",
+            fix="free disk space, or remove the file from the source",
+        )
     content = opened.extractfile(member)
     assert content is not None
     with path.open("xb") as file:
@@ -65,10 +114,10 @@ def _inside(into: Path, name: str) -> Path:
     """The path of a member. Raises Failure if it is outside of `into` or behind a link."""
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts:
-        raise Failure(f"the archive has a path outside of its directory, {name!r}", fix=FIX)
+        raise Failure(f"the archive has a path outside of its directory, {shown(name)}", fix=FIX)
     path = into
     for part in pure.parts:
         path /= part
         if path.is_symlink():
-            raise Failure(f"the archive writes through a link, {name!r}", fix=FIX)
+            raise Failure(f"the archive writes through a link, {shown(name)}", fix=FIX)
     return path

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gpuhost.runner.contract import replace_once
-from gpuhost.runner.data.source_paths import through_link
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
+from gpuhost.runner.lib.source_paths import read_bytes, through_link
 from gpuhost.runner.plan import Edit
 
 FIX = (
@@ -18,6 +19,8 @@ FIX = (
 )
 # How much of an anchor a failure shows.
 ANCHOR_LINES = 10
+# Bytes of a file that is edited: some are bundles.
+LARGEST = 16 << 20
 
 
 class _DoesNotFit(Exception):
@@ -65,15 +68,18 @@ def _read(source: Path, name: str) -> str:
     if complaint := through_link(source, name):
         raise _DoesNotFit(complaint)
     path = source / name
-    if not path.exists():
+    if not os.path.lexists(path):
         raise _DoesNotFit(f"{name} is not in the source")
-    if not path.is_file():
-        raise _DoesNotFit(f"{name} is not a file")
     try:
-        # Not read_text, which would change the ends of lines.
-        return path.read_bytes().decode("utf-8")
+        # Bytes, whose ends of lines stay as they are.
+        content = read_bytes(source, path, LARGEST)
+        if content is None:
+            raise _DoesNotFit(f"{name} is not a file")
+        return content.decode("utf-8")
     except UnicodeDecodeError:
         raise _DoesNotFit(f"{name} is not UTF-8 text") from None
+    except Failure as failure:
+        raise _DoesNotFit(failure.said) from None
 
 
 def _replaced(text: str, edit: Edit) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpuhost.runner.data import archive
-from gpuhost.runner.data.source_paths import through_link
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.files import clear
+from gpuhost.runner.lib.source_paths import leads_out, through_link
 from gpuhost.runner.state.release import Release
 
 KEY = "x-gpuhost.source.overlay"
@@ -79,14 +79,8 @@ def _put(laid: Path, there: Path) -> None:
 
 def _require_links_inside(source: Path, files: list[str]) -> None:
     """Resolved in place: a link of the overlay may continue through one of the source."""
-    root = source.resolve()
     for name in files:
         path = source / name
-        if path.is_symlink() and not _resolved(path).is_relative_to(root):
+        if path.is_symlink() and leads_out(source, name):
             link = f"{shown(name)} -> {shown(path.readlink())}"
             raise Failure(f"{KEY}: the link {link} leads out of the source", fix=FIX)
-
-
-def _resolved(link: Path) -> Path:
-    """Also of a link to nothing, and of links in a circle."""
-    return Path(os.path.realpath(link))

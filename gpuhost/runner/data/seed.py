@@ -7,16 +7,15 @@ import os
 import posixpath
 import stat
 from contextlib import suppress
-from pathlib import Path
 from typing import BinaryIO
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import open_directory
-from gpuhost.runner.data.source_paths import open_real
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import pieces, read_json, write_json
+from gpuhost.runner.lib.source_paths import open_real, resolved
 from gpuhost.runner.state.release import Release
 
 # A file that is not complete.
@@ -37,7 +36,7 @@ def seed(release: Release, path: str) -> None:
         return
     write_json(app.copying, {**unfinished(app), path: release.plan.id})
     release.remember(copied={**copied, path: False})
-    real = Path(os.path.realpath(release.source / path))
+    real = resolved(release.source / path)
     above, name = posixpath.split(path)
     try:
         if real.is_dir():
@@ -52,8 +51,9 @@ def seed(release: Release, path: str) -> None:
                 open_directory(release, above or ".", make=True) as into,
             ):
                 _copy(source, real.name, into, name, into.state())
-    except OSError as error:
-        raise Failure(f"copying {path} of the source to shared/: {error.strerror}") from None
+    except (OSError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "directories are too deep"
+        raise Failure(f"copying {path} of the source to shared/: {reason}") from None
     abort.in_background(os.sync)
     release.remember(copied={**release.record.copied, path: True})
     write_json(app.copying, {key: id_ for key, id_ in unfinished(app).items() if key != path})

@@ -15,6 +15,7 @@ from gpuhost.runner.plan import Source
 from gpuhost.runner.state.release import Release
 
 CONNECT_S = 20
+PROTOCOLS = "http:https:ssh"
 
 
 @contextmanager
@@ -33,9 +34,7 @@ def access(release: Release, source: Source) -> Iterator[dict[str, str]]:
             # Files of Git LFS stay pointers.
             "GIT_LFS_SKIP_SMUDGE": "1",
             # A submodule must not use a directory of this host, or run a command.
-            "GIT_ALLOW_PROTOCOL": "file:http:https:ssh"
-            if is_local(source.git)
-            else "http:https:ssh",
+            "GIT_ALLOW_PROTOCOL": PROTOCOLS,
             "GIT_SSH_COMMAND": _ssh(release, source, place),
             **_askpass(release, source, place),
             **proxy.environment(),

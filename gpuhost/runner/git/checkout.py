@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gpuhost.runner.failures.causes import cause
 from gpuhost.runner.failures.git_failures import GONE, KNOWN
-from gpuhost.runner.git.access import access
+from gpuhost.runner.git.access import PROTOCOLS, access, is_local
+from gpuhost.runner.git.commit_size import require_room
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear
+from gpuhost.runner.lib.source_paths import read_text
 from gpuhost.runner.plan import Source
 from gpuhost.runner.state.release import Release
 
@@ -103,18 +105,20 @@ class _Checkout:
             return
         self.release.log.write("fetching submodules")
         update = ("submodule", "update", "--init", "--recursive", "--force")
-        outcome = self._remote(*update, "--depth=1", cwd=self.into)
+        outcome = self._remote(*update, "--depth=1")
         if not outcome.ok:
             self.release.log.write("fetching submodules again, with their whole history")
-            outcome = self._remote(*update, cwd=self.into)
+            outcome = self._remote(*update)
         if not outcome.ok:
             raise _failure("git submodule update", outcome)
 
     def _fetch_commit(self) -> None:
         commit, copy = self.source.revision, f"--git-dir={self.copy}"
         # The app's lock is held, so these were left by a killed git.
-        for path in self.copy.rglob("*.lock"):
-            path.unlink()
+        # Not by rglob, which is a recursion: a branch's name can be 2000 directories deep.
+        if self.copy.exists():
+            words = ("find", str(self.copy), "-name", "*.lock", "-type", "f", "-delete")
+            try_run(self.release.log, *words, seconds=LOCAL_S)
         self._local("git init", "init", "--quiet", "--bare", "--template=", str(self.copy))
         if self._has(commit):
             self.release.log.write(f"commit {commit} is already fetched")
@@ -125,7 +129,7 @@ class _Checkout:
 
     def _fetch(self, commit: str) -> None:
         fetch, address = (f"--git-dir={self.copy}", "fetch", "--no-tags"), ("--", self.source.git)
-        single = self._remote(*fetch, "--depth=1", *address, commit)
+        single = self._fetched(*fetch, "--depth=1", *address, commit)
         if single.ok:
             return
         if any(words in line for words in DAMAGED for line in single.tail):
@@ -137,7 +141,7 @@ class _Checkout:
         )
         deepen = ["--unshallow"] if (self.copy / "shallow").exists() else []
         refs = ("+refs/heads/*:refs/gpuhost/heads/*", "+refs/tags/*:refs/gpuhost/tags/*")
-        everything = self._remote(*fetch, "--prune", *deepen, *address, *refs)
+        everything = self._fetched(*fetch, "--prune", *deepen, *address, *refs)
         if not everything.ok:
             raise _failure(f"git fetch of {self.source.git}", everything)
         if not self._has(commit):
@@ -169,6 +173,7 @@ class _Checkout:
             self._local("git fetch from the app's copy", git_dir, "fetch", *from_copy)
         except Failure as failure:
             raise _Damaged(failure.said, output=failure.output, fix=failure.fix) from failure
+        require_room(self.release.log, self.into, commit)
         files = (f"--work-tree={self.into}", "checkout", "--quiet", "--force", "--detach", commit)
         self._local("git checkout", git_dir, *files)
 
@@ -178,9 +183,20 @@ class _Checkout:
         if not outcome.ok:
             raise _failure(what, outcome)
 
-    def _remote(self, *words: str, cwd: Path | None = None) -> Outcome:
+    def _fetched(self, *words: str) -> Outcome:
+        protocols = f"{PROTOCOLS}:file" if is_local(self.source.git) else PROTOCOLS
+        return self._git(words, {"GIT_ALLOW_PROTOCOL": protocols})
+
+    def _remote(self, *words: str) -> Outcome:
+        """In the checkout, and never from another repository of this host."""
+        return self._git(words, cwd=self.into)
+
+    def _git(
+        self, words: Sequence[str], more: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Outcome:
+        env = {**self.environment, **(more or {})}
         command = ("git", *SETTINGS, *words)
-        return try_run(self.release.log, *command, seconds=FETCH_S, env=self.environment, cwd=cwd)
+        return try_run(self.release.log, *command, seconds=FETCH_S, env=env, cwd=cwd)
 
 
 def _failure(what: str, outcome: Outcome) -> Failure:
@@ -190,8 +206,12 @@ def _failure(what: str, outcome: Outcome) -> Failure:
 
 def _warn_of_lfs(release: Release, into: Path) -> None:
     attributes = into / ".gitattributes"
-    # git does not follow a link there either; it may lead to any file of the host.
-    if attributes.is_symlink() or not attributes.is_file():
+    if attributes.is_symlink():  # git does not follow it either
         return
-    if "filter=lfs" in attributes.read_text("utf-8", "replace"):
+    try:
+        text = read_text(into, attributes) or ""
+    except Failure as failure:
+        release.log.write(f"warning: {failure.said}; whether files are in Git LFS is not known")
+        return
+    if "filter=lfs" in text:
         release.log.write("warning: files in Git LFS are not fetched, only their pointers")

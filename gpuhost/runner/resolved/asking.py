@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from gpuhost.runner.docker.resolved_model import KEY, Model
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.lib.source_paths import read_text
 from gpuhost.runner.resolved.env_values import guessed_secrets
 from gpuhost.runner.resolved.read_back import readable, with_absolute_profiles, with_own_keys
 from gpuhost.runner.resolved.refusals import refusal
@@ -102,13 +104,10 @@ def _environment(release: Release, model: Model) -> dict[str, str]:
 
 
 def _config(release: Release, *arguments: str, fix: str = "") -> Outcome:
-    known = "\n".join(
-        file.read_text(encoding="utf-8", errors="replace")
-        for file in files(release)
-        if file.is_file()
-    )
+    known = "\n".join(_text(release, file) for file in files(release))
     read = (*env_files(release), *(release.source / name for name in release.plan.env_files))
-    release.log.mask(guessed_secrets(read, known))
+    texts = {os.path.relpath(file, release.source): _text(release, file) for file in read}
+    release.log.mask(guessed_secrets(texts, known))
     outcome = try_run(
         NOWHERE, *_words(release), "config", *arguments, seconds=SECONDS, **_where(release),
         quiet=True,
@@ -126,6 +125,13 @@ def _config(release: Release, *arguments: str, fix: str = "") -> Outcome:
         late = f"it did not end within {SECONDS} s"
         said[late] = late
     raise refusal(said, release.source, project_base(release), fix)
+
+
+def _text(release: Release, file: Path) -> str:
+    """A file that Compose will read; "" if there is none. Raises Failure: it is too large."""
+    if file.is_relative_to(release.source):
+        return read_text(release.source, file) or ""
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
 def _words(release: Release, named: tuple[Path, ...] = ()) -> tuple[str, ...]:
@@ -169,8 +175,9 @@ def _plain(outcome: Outcome) -> Model:
     """The printed model as Compose reads it, without the user's own x- keys."""
     try:
         model = with_own_keys(json.loads(outcome.out))
-    except ValueError:
-        raise Failure("docker compose config printed no JSON", output=outcome.tail) from None
+    except (ValueError, RecursionError) as error:
+        what = "no JSON" if isinstance(error, ValueError) else "JSON that is nested too deeply"
+        raise Failure(f"docker compose config printed {what}", output=outcome.tail) from None
     kept = {key: value for key, value in model.items() if not key.startswith("x-") or key == KEY}
     services = dict(kept.get("services") or {})
     readable(services.values())

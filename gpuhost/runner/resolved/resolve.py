@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from gpuhost.runner.docker.compose import project_directory
 from gpuhost.runner.docker.resolved_model import Model
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import keep
+from gpuhost.runner.lib.source_paths import leads_out, read_text
 from gpuhost.runner.resolved import tree
 from gpuhost.runner.resolved.asking import Answer, ask_compose
 from gpuhost.runner.resolved.change import Changed, change, change_old
@@ -25,6 +26,8 @@ from gpuhost.runner.state.release import Release
 
 # Builds also read DOCKERFILE.dockerignore.
 IGNORE = ".dockerignore"
+# BuildKit reads a lower-case name too.
+DOCKERFILE = "Dockerfile"
 
 
 def resolve(release: Release) -> Changed:
@@ -37,7 +40,7 @@ def resolve(release: Release) -> Changed:
         changed = change_old(answer.model, release.plan, facts(release, answer))
     else:
         _refuse_unset(release, answer.unset)
-        _refuse_links_out(release.source, _contexts(release, answer.model))
+        refuse_contexts_out(release, answer.model)
         found = replace(facts(release, answer), copied=tuple(_copies(release)))
         changed = change(answer.model, release.plan, found)
     _write_environment(release, answer)
@@ -82,19 +85,21 @@ def _copies(release: Release) -> Iterator[str]:
     """Copies that this release has begun, or that an earlier one could not end."""
     yield from release.record.copied
     for path in seed.unfinished(release.app):
-        if os.path.lexists(release.source / path) and not _leads_out(release.source, path):
+        if os.path.lexists(release.source / path) and not leads_out(release.source, path):
             yield path
+
+
+def refuse_contexts_out(release: Release, model: Model) -> None:
+    """Raises Failure if a build would follow a link out of the source."""
+    _refuse_links_out(release.source, _contexts(release, model))
 
 
 def _contexts(release: Release, model: Model) -> Iterator[str]:
     """What builds read, as far as it is in the source."""
-    found = [Path(context) / file for context, file in release.plan.build.bases.values()]
+    found = [path for base in release.plan.build.bases.values() for path in _read_by_build(*base)]
     for section in model["services"].values():
         build = section.get("build") or {}
-        context = Path(build.get("context") or ".")
-        dockerfile = context / (build.get("dockerfile") or "Dockerfile")
-        found += [context, dockerfile, context / IGNORE]
-        found.append(dockerfile.with_name(f"{dockerfile.name}{IGNORE}"))
+        found += _read_by_build(build.get("context") or ".", build.get("dockerfile") or DOCKERFILE)
         found += map(Path, (build.get("additional_contexts") or {}).values())
     inside = (release.source / path for path in found)
     yield from (
@@ -102,19 +107,22 @@ def _contexts(release: Release, model: Model) -> Iterator[str]:
     )
 
 
+def _read_by_build(context: str, file: str) -> Iterator[Path]:
+    dockerfile = Path(context) / file
+    yield from (Path(context), Path(context) / IGNORE)
+    for name in dict.fromkeys((dockerfile.name, dockerfile.name.lower())):
+        if name:
+            yield from (dockerfile.with_name(name), dockerfile.with_name(f"{name}{IGNORE}"))
+
+
 def _refuse_links_out(source: Path, paths: Iterable[str]) -> None:
     """Compose or a build would read files of the host, as root."""
     for path in paths:
-        if _leads_out(source, path):
+        if leads_out(source, path):
             raise Failure(
                 f"{path} is a link that leads out of the source",
                 fix="replace the link in the source by the file",
             )
-
-
-def _leads_out(source: Path, path: str) -> bool:
-    real = Path(os.path.realpath(source / path))
-    return not real.is_relative_to(os.path.realpath(source))
 
 
 def _refuse_unset(release: Release, unset: tuple[str, ...]) -> None:
@@ -131,15 +139,17 @@ def _refuse_unset(release: Release, unset: tuple[str, ...]) -> None:
 
 def _hints(release: Release, names: list[str]) -> Iterator[str]:
     for example in ENV_EXAMPLES:
-        file = project_directory(release) / example
-        if file.is_symlink() or not file.is_file():
-            continue
-        content = file.read_text(encoding="utf-8", errors="replace")
-        known = [
-            n for n in names if re.search(rf"^\s*(?:export\s+)?{n}\s*=", content, re.MULTILINE)
-        ]
-        if known:
-            yield f"{example} has {', '.join(known)}"
+        with suppress(Failure):
+            text = read_text(release.source, project_directory(release) / example) or ""
+            declared = {_declared(line) for line in text.splitlines()}
+            if known := [name for name in names if name in declared]:
+                yield f"{example} has {', '.join(known)}"
+
+
+def _declared(line: str) -> str:
+    """The name in NAME=value."""
+    name, sign, _ = line.partition("=")
+    return name.strip().removeprefix("export ").strip() if sign else ""
 
 
 def _write_environment(release: Release, answer: Answer) -> None:

@@ -15,14 +15,17 @@ from pathlib import Path
 
 from gpuhost.runner.contract import from_json
 from gpuhost.runner.data.safe_paths import open_directory
-from gpuhost.runner.data.source_paths import open_parent, open_real
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import read_json, write_json
+from gpuhost.runner.lib.files import load_json, write_json
+from gpuhost.runner.lib.log import Log
+from gpuhost.runner.lib.source_paths import open_parent, open_real, resolved
 from gpuhost.runner.resolved.path_facts import is_beneath
 from gpuhost.runner.state.release import Release
 
 MAX_BYTES = 1 << 20
+# The beginning of names of the source's own files that are set aside.
+ASIDE = ".placed-"
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,11 @@ def temporary_files(
 
 
 def remove_placed(source: Path) -> None:
-    """Remove what was placed, and restore the files that were there."""
+    """Remove what was placed, and restore the files that were there. Raises Failure."""
     record = _record(source)
-    if not record.exists():
+    present = _placed(record)
+    if present is None:
         return
-    present = from_json(_Placed, read_json(record))
     asides = {path: _aside(number) for number, path in enumerate(present.moved)}
     with DirectoryHandle.open(source.parent) as home:
         for path in present.files:
@@ -79,6 +82,35 @@ def remove_placed(source: Path) -> None:
         with suppress(Failure, OSError), open_parent(source, path) as (directory, name):
             directory.rmdir(name)
     record.unlink()
+
+
+def discard_if_unknown(source: Path, log: Log) -> None:
+    """Delete a source with the record, if that is damaged: nobody knows where secrets are in it."""
+    record = _record(source)
+    try:
+        _placed(record)
+    except Failure as failure:
+        log.write(f"warning: {failure.said}; the source is made again")
+        with DirectoryHandle.open(source.parent) as home:
+            home.remove(source.name)
+            for name in home.names():
+                if name.startswith(ASIDE):
+                    home.remove(name)
+            # Last: after an interruption it is damaged still.
+            home.remove(record.name)
+
+
+def _placed(record: Path) -> _Placed | None:
+    """None: nothing is placed. Raises Failure."""
+    try:
+        return from_json(_Placed, load_json(record))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise Failure(
+            f"{record} is damaged: secrets may be in the source",
+            fix="release again: this makes the source again",
+        ) from None
 
 
 def _put(source: Path, files: Mapping[str, bytes]) -> None:
@@ -110,9 +142,7 @@ def _missing(source: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:
 
 
 def _require_inside(source: Path, path: str) -> None:
-    root = os.path.realpath(source)
-    parent = os.path.realpath((source / path).parent)
-    if parent != root and not parent.startswith(f"{root}/"):
+    if not resolved((source / path).parent).is_relative_to(resolved(source)):
         raise Failure(
             f"{path}: a directory of it is a link that leads out of the source",
             fix="replace the link in the source, or declare another path",
@@ -162,7 +192,7 @@ def _read(release: Release, path: str) -> bytes | None:
 
 def _own(source: Path, path: str) -> bytes | None:
     """A file of the source, as much of it as of one in shared/; None if it is another kind."""
-    real = Path(os.path.realpath(source / path))
+    real = resolved(source / path)
     try:
         with open_real(source, real.parent) as directory, directory.read(real.name) as file:
             return file.read(MAX_BYTES)
@@ -180,4 +210,4 @@ def _record(source: Path) -> Path:
 
 def _aside(number: int) -> str:
     """Beside the source."""
-    return f".placed-{number}"
+    return f"{ASIDE}{number}"

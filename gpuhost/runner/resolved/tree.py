@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gpuhost.runner.contract import EXAMPLE_SUFFIXES, has_content
 from gpuhost.runner.lib import abort
+from gpuhost.runner.lib.directory_handle import DirectoryHandle, Entry
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.files import clear, pieces, sync_directory
+from gpuhost.runner.lib.source_paths import resolved
 from gpuhost.runner.resolved.path_facts import ABSENT, DIRECTORY, EMPTY, FILE, PathFacts
 
 DIGITS = 16
 # Not the project's content, and different in each checkout.
 GIT = ".git"
+# Levels of directories.
+DEEPEST = 256
 
 
 def read(source: Path, shared: Path, paths: Iterable[str]) -> dict[str, PathFacts]:
@@ -32,8 +37,10 @@ def keep(source: Path, path: str, digest: str, files: Path) -> bool:
     """Copy a file or directory of the source to files/, unless it is there.
 
     Returns whether the copy that was there had been changed by hand; it is replaced.
+
+    Raises Failure.
     """
-    target, real = files / digest, Path(os.path.realpath(source / path))
+    target, real = files / digest, resolved(source / path)
     name = _name(path)
     has_copy = (target / name).exists()
     if has_copy and digest_of(target / name, name) == digest:
@@ -42,13 +49,11 @@ def keep(source: Path, path: str, digest: str, files: Path) -> bool:
     temporary, old = files / f".{digest}.new", files / f".{digest}.old"
     clear(temporary)
     temporary.mkdir()
-    if real.is_dir():
-        skipped = _without_git(real) if _is_root(source, real) else None
-        shutil.copytree(
-            *(real, temporary / name), symlinks=True, ignore=skipped, copy_function=_copy
-        )
-    else:
-        _copy(real, temporary / name)
+    try:
+        for inside, entry in _entries(real, _skipped(source, real)):
+            _copy(entry, temporary / f"{name}{inside}")
+    except OSError as error:
+        raise Failure(f"{path} of the source cannot be copied: {error.strerror}") from None
     abort.in_background(os.sync)
     if target.exists():
         clear(old)
@@ -59,10 +64,17 @@ def keep(source: Path, path: str, digest: str, files: Path) -> bool:
     return has_copy
 
 
-def _copy(real: str | Path, copy: str | Path) -> None:
-    with Path(real).open("rb") as source, Path(copy).open("xb") as file:
-        file.writelines(pieces(source))
-    shutil.copystat(real, copy)
+def _copy(entry: Entry, target: Path) -> None:
+    """Raises OSError."""
+    if entry.is_link:
+        target.symlink_to(entry.parent.link_target(entry.name))
+    elif entry.is_directory:
+        target.mkdir()
+        target.chmod(stat.S_IMODE(entry.state.st_mode) | 0o700)
+    elif entry.is_file:
+        with entry.parent.read(entry.name) as content, target.open("xb") as file:
+            file.writelines(pieces(content))
+            os.fchmod(file.fileno(), stat.S_IMODE(entry.state.st_mode))
 
 
 def _name(path: str) -> str:
@@ -70,24 +82,21 @@ def _name(path: str) -> str:
     return "source" if path == "." else Path(path).name
 
 
-def _without_git(root: Path) -> Callable[[str, list[str]], set[str]]:
-    return lambda directory, _: {GIT} if Path(directory) == root else set()
-
-
-def _is_root(source: Path, real: Path) -> bool:
-    return Path(os.path.realpath(source)) == real
+def _skipped(source: Path, real: Path) -> str:
+    """A name that is skipped in a directory of the source."""
+    return GIT if resolved(source) == real else ""
 
 
 def _facts(source: Path, shared: Path, path: str) -> PathFacts:
-    real = Path(os.path.realpath(source / path))
-    if not real.is_relative_to(os.path.realpath(source)):
+    real = resolved(source / path)
+    if not real.is_relative_to(resolved(source)):
         return PathFacts(leads_out=True)
-    kind, is_root = _kind(real), _is_root(source, real)
+    kind = _kind(real)
     has_content = kind in (FILE, DIRECTORY)
     return PathFacts(
         kind,
         _kind(shared / path),
-        digest_of(real, _name(path), is_root=is_root) if has_content else "",
+        digest_of(real, _name(path), _skipped(source, real)) if has_content else "",
         examples(source / path) if kind == ABSENT else (),
     )
 
@@ -104,35 +113,49 @@ def _kind(path: Path) -> str:
 
 def examples(path: Path) -> tuple[str, ...]:
     """Files beside a missing one that show what it should contain."""
-    names = (path.with_name(f"{path.name}{suffix}") for suffix in EXAMPLE_SUFFIXES)
-    return tuple(name.name for name in names if name.is_file())
+    names = (f"{path.name}{suffix}" for suffix in EXAMPLE_SUFFIXES)
+    # Not Path.is_file: it raises OSError for a name that is too long.
+    return tuple(name for name in names if os.path.isfile(path.parent / name))  # noqa: PTH113
 
 
-def digest_of(path: Path, name: str, *, is_root: bool = False) -> str:
+def digest_of(path: Path, name: str, skip: str = "") -> str:
     """A hash of names, modes and content, without times and owners. A file may be large.
 
     + name: its own; that of a link to it is another
+    + skip: a name in it that does not count
+
+    Raises Failure or OSError.
     """
     whole = hashlib.sha256(name.encode(errors="surrogateescape"))
-    for part in _parts(path, "", skip=(GIT,) if is_root else ()):
-        whole.update(part)
+    for inside, entry in _entries(path, skip):
+        mode = entry.state.st_mode
+        said = f"{inside} {stat.S_IFMT(mode):o} {stat.S_IMODE(mode):o}"
+        whole.update(hashlib.sha256(said.encode(errors="surrogateescape")).digest())
+        if entry.is_link:
+            target = os.fsencode(entry.parent.link_target(entry.name))
+            whole.update(hashlib.sha256(target).digest())
+        elif entry.is_file:
+            whole.update(_hashed(entry))
     return whole.hexdigest()[:DIGITS]
 
 
-def _parts(path: Path, name: str, skip: tuple[str, ...] = ()) -> Iterator[bytes]:
-    abort.look()
-    state = path.lstat()
-    said = f"{name} {stat.S_IFMT(state.st_mode):o} {stat.S_IMODE(state.st_mode):o}"
-    yield hashlib.sha256(said.encode(errors="surrogateescape")).digest()
-    if stat.S_ISDIR(state.st_mode):
-        for entry in sorted(path.iterdir()):
-            if entry.name not in skip:
-                yield from _parts(entry, f"{name}/{entry.name}", skip)
-    elif stat.S_ISLNK(state.st_mode):
-        yield hashlib.sha256(os.fsencode(path.readlink())).digest()
-    elif stat.S_ISREG(state.st_mode):
-        content = hashlib.sha256()
-        with path.open("rb") as file:
-            for piece in pieces(file):
-                content.update(piece)
-        yield content.digest()
+def _hashed(entry: Entry) -> bytes:
+    content = hashlib.sha256()
+    with entry.parent.read(entry.name) as file:
+        for piece in pieces(file):
+            content.update(piece)
+    return content.digest()
+
+
+def _entries(path: Path, skip: str) -> Iterator[tuple[str, Entry]]:
+    """What is at a path, with its path below it: "", "/a", "/a/b". Raises Failure or OSError."""
+    with DirectoryHandle.open(path.parent) as above:
+        for entry in above.walk(path.name):
+            inside = entry.path.removeprefix(path.name)
+            if inside.count("/") > DEEPEST:
+                raise Failure(
+                    f"{shown(path.name)} has directories in more than {DEEPEST} levels",
+                    fix="remove them from the source",
+                )
+            if not skip or skip not in inside.split("/"):
+                yield inside, entry

@@ -14,6 +14,10 @@ from pathlib import Path, PurePosixPath
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.file_names import shown
+from gpuhost.runner.lib.sizes import format_size
+
+# Bytes of a text that the runner reads: no Compose file, Dockerfile or .env of a project is longer.
+LARGEST = 1 << 20
 
 
 def through_link(source: Path, name: str) -> str | None:
@@ -44,8 +48,7 @@ def open_parent(
 @contextmanager
 def open_real(source: Path, path: Path, *, make: bool = False) -> Iterator[DirectoryHandle]:
     """A directory of the source. + path: absolute. Raises as `open_parent`."""
-    root = Path(os.path.realpath(source))
-    real = Path(os.path.realpath(path))
+    root, real = resolved(source), resolved(path)
     if not real.is_relative_to(root):
         raise Failure(
             f"{shown(os.path.relpath(path, source))}: a link in it leads out of the source",
@@ -56,3 +59,51 @@ def open_real(source: Path, path: Path, *, make: bool = False) -> Iterator[Direc
         names = real.relative_to(root).parts
         with top.descend(names, make=make) as handle:
             yield handle
+
+
+def read_text(source: Path, path: Path) -> str | None:
+    """The text of a file of the source, also behind links in it; None: there is no such file.
+
+    A pipe or a device is none. Raises Failure if a link leads out, or the file is too large.
+    """
+    content = read_bytes(source, path, LARGEST)
+    return None if content is None else content.decode("utf-8", "replace")
+
+
+def read_bytes(source: Path, path: Path, largest: int) -> bytes | None:
+    """Like `read_text`. + largest: in bytes"""
+    real = resolved(path)
+    if real == resolved(source):
+        return None
+    try:
+        with open_real(source, real.parent) as directory, directory.read(real.name) as file:
+            content = file.read(largest + 1)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return None
+    if len(content) > largest:
+        name = shown(os.path.relpath(path, source))
+        raise Failure(
+            f"{name} in the source has {format_size(size)}; the largest that is read is "
+            f"{format_size(largest)}",
+            fix="make it smaller: move what is not needed to another file",
+        )
+    return content
+
+
+def leads_out(source: Path, path: str) -> bool:
+    """Whether a link in a path of the source leads out of it. Raises Failure."""
+    return not resolved(source / path).is_relative_to(resolved(source))
+
+
+def resolved(path: Path) -> Path:
+    """The path without links, also of a link to nothing, and of links in a circle.
+
+    Raises Failure for a chain of links that is longer than any system follows.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except RecursionError:
+        raise Failure(
+            f"{shown(path.name)}: a chain of too many links", fix="replace the links in the source"
+        ) from None

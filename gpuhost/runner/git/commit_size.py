@@ -1,0 +1,47 @@
+"""How many files a commit has: a few objects of a repository can stand for any number of them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from gpuhost.runner.lib.commands import try_run
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.log import Log
+from gpuhost.runner.lib.sizes import format_size
+
+SECONDS = 900
+MOST_FILES = 1_000_000
+# Bytes that stay free.
+RESERVE = 256 << 20
+OTHER = "release another commit (source.ref)"
+# Prints the number of files and their bytes, or stops where there are too many.
+COUNT = """
+git "$1" ls-tree -r -l --full-tree "$2" | awk -v most="$3" -v room="$4" '
+  { count += 1; if ($4 ~ /^[0-9]+$/) size += $4; if (count > most || size > room) exit }
+  END { printf "%.0f %.0f\\n", count, size }'
+"""
+
+
+def require_room(log: Log, checkout: Path, commit: str) -> None:
+    """Before `git checkout`, which lists all files in memory, and then writes them.
+
+    + checkout: its directory, with the commit in .git
+
+    Raises Failure.
+    """
+    free = shutil.disk_usage(checkout).free
+    room = max(0, free - RESERVE)
+    git_dir = f"--git-dir={checkout / '.git'}"
+    words = ("sh", "-c", COUNT, "sh", git_dir, commit, str(MOST_FILES), str(room))
+    listed = try_run(log, *words, seconds=SECONDS, quiet=True)
+    listed.require_ok("git ls-tree", SECONDS)
+    count, size = map(int, listed.out.split())
+    if count > MOST_FILES:
+        raise Failure(f"commit {commit} has more than {MOST_FILES} files", fix=OTHER)
+    if size > room:
+        raise Failure(
+            f"commit {commit} needs {format_size(size)} or more; the disk of {checkout.parent} "
+            f"has {format_size(free)} free",
+            fix=f"free disk space, or {OTHER}",
+        )

@@ -1,0 +1,364 @@
+"""What a repository's author writes: no link, pipe or size of a file harms the host."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gpuhost.runner.building.build_order import steps
+from gpuhost.runner.data import seed
+from gpuhost.runner.data.edits import apply_edits
+from gpuhost.runner.docker.services import read
+from gpuhost.runner.git import checkout, commit_size
+from gpuhost.runner.lib import source_paths
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import clear
+from gpuhost.runner.plan import Edit, Source
+from gpuhost.runner.resolved import env_values, tree
+from gpuhost.runner.stages import source as stage
+from gpuhost.runner.stages.build import build
+from gpuhost.runner.stages.render import render
+from gpuhost.runner.state.release import Release
+from tests.cpu_budget import cpu_budget
+from tests.runner.host_fixtures import App, Programs, app, as_resolved, programs
+from tests.runner.repositories import Repository, from_git, isolated_host, repository
+
+__all__ = ["app", "isolated_host", "programs", "repository"]
+
+OF_THE_HOST = "FROM of-the-host:1\nPORT=of-the-host\nfilter=lfs\n"
+UNSET = 'level=warning msg="The \\"PORT\\" variable is not set. "\n'
+
+Make = Callable[[Path, Path], object]
+
+
+def as_pipe(path: Path, _: Path) -> None:
+    os.mkfifo(path)
+
+
+def as_link(path: Path, host: Path) -> None:
+    path.symlink_to(host)
+
+
+def as_link_to_a_pipe(path: Path, _: Path) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to("pipe")
+
+
+def as_chain_of_links(path: Path, _: Path) -> None:
+    path.symlink_to("l0")
+    for number in range(2000):
+        path.with_name(f"l{number}").symlink_to(f"l{number + 1}")
+
+
+def as_large_file(path: Path, _: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(source_paths.LARGEST + 1)
+
+
+KINDS: dict[str, Make] = {
+    "a link to a file of the host": as_link,
+    "a pipe": as_pipe,
+    "a link to a pipe": as_link_to_a_pipe,
+    "a link to a device": lambda path, _: path.symlink_to("/dev/zero"),
+    "a chain of links": as_chain_of_links,
+    "a large file": as_large_file,
+}
+
+
+def hints(app: App, programs: Programs, make: Make, host: Path) -> str:
+    """What the failure says of a variable without a value."""
+    programs.answer("docker compose * json", '{"services": {}}', err=UNSET)
+    release = app.release(compose=("compose.yaml",))
+    release.source.mkdir()
+    make(release.source / ".env.example", host)
+    with pytest.raises(Failure) as failure:
+        render(release)
+    assert "PORT" in failure.value.said
+    return failure.value.said
+
+
+def attributes(app: App, make: Make, host: Path) -> str:
+    release = app.release()
+    release.source.mkdir()
+    make(release.source / ".gitattributes", host)
+    checkout._warn_of_lfs(release, release.source)
+    return release.paths.log.read_text() if release.paths.log.exists() else ""
+
+
+def images(app: App, name: str, make: Make, host: Path) -> str:
+    """The images that a build needs, or why it fails."""
+    release = app.release(source=Source("archive", "r"))
+    release.source.mkdir()
+    make(release.source / name, host)
+    as_resolved(release, {"web": {"build": {"context": str(release.source)}}})
+    try:
+        return str([step.needs for step in steps(release, read(release))])
+    except Failure as failure:
+        return failure.said
+
+
+def asked(app: App, programs: Programs, name: str, make: Make, host: Path) -> str:
+    """What Compose's files are said to be, before Compose reads them."""
+    programs.answer("docker compose * json", '{"services": {"web": {"image": "a:1"}}}')
+    release = app.release(compose=("compose.yaml",), env_files=("app.env",))
+    release.source.mkdir()
+    make(release.source / name, host)
+    try:
+        render(release)
+    except Failure as failure:
+        return failure.said
+    return ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "name",
+    [".env.example", ".gitattributes", "Dockerfile", "dockerfile", "compose.yaml", "app.env"],
+)
+def test_a_file_of_the_source_is_read_only_if_it_is_one(
+    app: App, programs: Programs, tmp_path: Path, name: str, kind: str
+) -> None:
+    host, make = tmp_path / "of-the-host", KINDS[kind]
+    host.write_text(OF_THE_HOST)
+    if name == ".env.example":
+        said = hints(app, programs, make, host)
+    elif name == ".gitattributes":
+        said = attributes(app, make, host)
+    elif name in ("Dockerfile", "dockerfile"):
+        said = images(app, name, make, host)
+    else:
+        said = asked(app, programs, name, make, host)
+    assert not [words for words in ("of-the-host:1", "has PORT", "LFS are not") if words in said]
+    if kind == "a large file" and name != ".env.example":
+        assert f"{name} in the source has 1 MB" in said
+
+
+def test_a_lower_case_dockerfile_is_read_and_may_be_a_link_in_the_source(app: App) -> None:
+    def make(path: Path, _: Path) -> None:
+        path.with_name("other").write_text("FROM a:1\n")
+        path.symlink_to("other")
+
+    assert "a:1" in images(app, "dockerfile", make, Path())
+
+
+@pytest.mark.parametrize("name", ["dockerfile", "dockerfile.dockerignore", "Dockerfile"])
+def test_a_build_follows_no_link_out_that_an_earlier_attempt_left(
+    app: App, programs: Programs, tmp_path: Path, name: str
+) -> None:
+    """Its containers may have had the source, and a release that failed is tried again."""
+    release = app.release(source=Source("archive", "r"))
+    release.source.mkdir()
+    as_resolved(release, {"web": {"build": {"context": str(release.source)}}})
+    (tmp_path / "of-the-host").write_text(OF_THE_HOST)
+    (release.source / name).symlink_to(tmp_path / "of-the-host")
+    with pytest.raises(Failure, match=f"^{name} is a link that leads out of the source"):
+        build(release)
+    assert not [call for call in programs.calls if " build" in call]
+
+
+ENV_TEXTS = {
+    "blanks in a value": "PASSWORD=x" + " " * 500_000 + "y",
+    "blank lines": "\n" * 1_000_000,
+    "blanks before a name": " " * 1_000_000 + "PASSWORD=x",
+    "many names": "PASSWORD=\n" * 90_000,
+}
+
+
+@pytest.mark.parametrize("text", ENV_TEXTS.values(), ids=ENV_TEXTS)
+def test_the_time_for_a_variable_is_not_the_square_of_its_length(
+    app: App, programs: Programs, text: str
+) -> None:
+    with cpu_budget():
+        assert len(list(env_values.guessed_secrets({".env": text[:16_000]}, ""))) <= 1
+
+        def make(path: Path, _: Path) -> None:
+            path.write_text(text)
+
+        hints(app, programs, make, Path())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("".join(f"KEY_{n}_PASSWORD=secret-{n}\n" for n in range(501)), "more than 500 values"),
+        ("API_PASSWORD=" + "x" * 20_000, "API_PASSWORD: a long value"),
+    ],
+)
+def test_values_that_no_log_can_mask_are_refused(text: str, said: str) -> None:
+    with pytest.raises(Failure, match=rf"^app\.env: {said}") as failure:
+        list(env_values.guessed_secrets({"app.env": text}, ""))
+    assert "secret-" not in failure.value.said
+    assert "xxx" not in failure.value.said
+    assert failure.value.fix
+
+
+@pytest.fixture
+def deep(app: App) -> Iterator[Release]:
+    """A release whose source has data/d/d/d/…/file."""
+    release = app.release()
+    release.source.mkdir()
+    app.paths.shared.mkdir()
+    make_deep(release.source / "data", 600)
+    yield release
+    # pytest deletes by recursion.
+    clear(app.paths.home)
+
+
+def make_deep(path: Path, levels: int) -> None:
+    path.mkdir()
+    number = os.open(path, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=number)
+        inner = os.open("d", os.O_RDONLY, dir_fd=number)
+        os.close(number)
+        number = inner
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=number))
+    os.close(number)
+
+
+@pytest.mark.parametrize("path", ["data", "."])
+def test_a_tree_of_the_source_that_is_too_deep_is_refused(
+    app: App, deep: Release, path: str
+) -> None:
+    with pytest.raises(Failure, match="directories in more than 256 levels"):
+        tree.read(deep.source, app.paths.shared, [path])
+    with pytest.raises(Failure, match="directories in more than 256 levels"):
+        tree.keep(deep.source, path, "d1", app.paths.files)
+    assert not (app.paths.files / "d1").exists()
+
+
+def test_content_that_is_too_deep_is_not_copied_to_the_data(app: App, deep: Release) -> None:
+    with pytest.raises(Failure, match=r"^copying data of the source to shared/: "):
+        seed.seed(deep, "data")
+
+
+def test_a_submodule_in_a_mounted_source_changes_no_digest(app: App) -> None:
+    """Its .git is another one in each checkout."""
+    release = app.release()
+    (release.source / "models").mkdir(parents=True)
+    (release.source / "models/file").write_text("x")
+    digest = tree.read(release.source, app.paths.shared, ["."])["."].digest
+    (release.source / "models/.git").write_text("gitdir: elsewhere")
+    assert tree.read(release.source, app.paths.shared, ["."])["."].digest == digest
+    assert not tree.keep(release.source, ".", digest, app.paths.files)
+    assert not tree.keep(release.source, ".", digest, app.paths.files)
+
+
+def test_a_file_that_is_edited_has_a_largest_size(app: App, tmp_path: Path) -> None:
+    with (tmp_path / "bundle.js").open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    edit = Edit("bundle.js", "a", "b", "a try")
+    with pytest.raises(Failure, match=r"bundle\.js in the source has 16 MB; the largest"):
+        apply_edits([edit], tmp_path, app.release().log)
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("open {}: no such file or directory", "a" * 5000),
+        ("env file {} not found", "/"),
+        ("env file {} not found", "../" * 2000),
+    ],
+)
+def test_a_path_in_a_message_of_compose_may_be_anything(
+    app: App, programs: Programs, line: str, hint: str
+) -> None:
+    programs.answer("docker compose *", err=line.format(hint), status=1)
+    release = app.release(compose=("compose.yaml",))
+    release.source.mkdir()
+    with pytest.raises(Failure, match="docker compose config refuses the app's files"):
+        render(release)
+
+
+def test_an_answer_that_is_nested_too_deeply(app: App, programs: Programs) -> None:
+    nested = '{"x-a":' * 20_000 + "1" + "}" * 20_000
+    programs.answer("docker compose * json", then=f"cat {app.paths.home}/nested")
+    release = app.release(compose=("compose.yaml",))
+    (app.paths.home / "nested").write_text(nested)
+    release.source.mkdir()
+    with pytest.raises(Failure, match="nested too deeply"):
+        render(release)
+
+
+def bomb(repository: Repository, levels: int) -> str:
+    """A commit of 10 ** levels files, in a few small objects."""
+
+    def git(*words: str, text: str = "") -> str:
+        command = ("git", "-c", "user.name=me", "-c", "user.email=me@example", *words)
+        ended = subprocess.run(
+            command, cwd=repository.work, input=text, check=True, stdout=subprocess.PIPE, text=True
+        )
+        return ended.stdout.strip()
+
+    blob = git("hash-object", "-w", "--stdin", text="x")
+    made = git("mktree", text="".join(f"100644 blob {blob}\tf{n}\n" for n in range(10)))
+    for _ in range(levels - 1):
+        made = git("mktree", text="".join(f"040000 tree {made}\td{n}\n" for n in range(10)))
+    commit = git("commit-tree", "-m", "a bomb", made)
+    git("push", "-q", "origin", f"{commit}:refs/heads/bomb")
+    return commit
+
+
+def test_a_commit_with_more_files_than_a_host_can_have(
+    app: App, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_size, "MOST_FILES", 5000)
+    release = app.release(source=from_git(bomb(repository, 9), repository.url))
+    with pytest.raises(Failure, match="has more than 5000 files") as failure:
+        stage.fetch(release)
+    assert "source.ref" in failure.value.fix
+    assert not list(release.paths.home.glob(".source*"))
+
+
+def test_a_commit_that_is_larger_than_the_disk(
+    app: App, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit_size, "RESERVE", 1 << 60)
+    release = app.release(source=from_git(repository.first, repository.url))
+    with pytest.raises(Failure, match=r"needs .* or more; the disk of .* has .* free"):
+        stage.fetch(release)
+    assert not list(release.paths.home.glob(".source*"))
+
+
+DAMAGED = {
+    "cut off": '{"files": ["key"]',
+    "empty": "",
+    "another shape": '{"files": {"a": 1}, "directories": 3}',
+    "a list": "[]",
+}
+
+
+@pytest.mark.parametrize("text", DAMAGED.values(), ids=DAMAGED)
+def test_a_source_in_which_secrets_may_be_left_is_made_again(
+    app: App, repository: Repository, programs: Programs, text: str
+) -> None:
+    """The record of what was placed in it is damaged: no image must get the secret."""
+    programs.answer("docker compose * json", json.dumps({"services": {"web": {"image": "a:1"}}}))
+    release = app.release(source=from_git(repository.first, repository.url))
+    stage.fetch(release)
+    (release.source / "key").write_text("SECRET")
+    (release.source / "Dockerfile").rename(release.paths.home / ".placed-0")
+    (release.source / "Dockerfile").write_text("SECRET")
+    (release.paths.home / "placed.json").write_text(text)
+    with pytest.raises(Failure, match=r"placed\.json is damaged: secrets may be in the source"):
+        render(release)
+    # The advice of that failure.
+    stage.fetch(release)
+    assert "first" in (release.source / "Dockerfile").read_text()
+    assert not (release.source / "key").exists()
+    assert not list(release.paths.home.glob("*placed*"))
+    assert "the source is made again" in release.paths.log.read_text()
+
+
+def test_a_release_without_a_source_forgets_what_was_placed(app: App) -> None:
+    release: Release = app.release()
+    stage.fetch(release)
+    (release.source / "key").write_text("SECRET")
+    (release.paths.home / "placed.json").write_text("{")
+    stage.fetch(release)
+    assert not list(release.source.iterdir())
