@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import sys
 import traceback
@@ -30,6 +31,8 @@ from gpuhost.runner.state.lock import PATIENCE_S, Locked, is_locked, lock
 from gpuhost.runner.state.operations import unfinished
 from gpuhost.runner.state.status import status
 
+# A directory in place of a file, a file in place of a directory, a link to itself: not temporary.
+WRONG_KIND = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENXIO)
 # The exit status after which systemd restarts the runner: the operation has not ended.
 UNFORESEEN = 5
 
@@ -65,7 +68,7 @@ def request_abort(arguments: argparse.Namespace) -> int:
         left.require(app, transitions.ABORT)
     operation = abort_request.request(app, arguments.by)
     if operation:
-        print(json.dumps(asdict(operation), ensure_ascii=False))
+        print(json.dumps(asdict(operation)))
     return GOOD
 
 
@@ -114,7 +117,7 @@ def run_follow(arguments: argparse.Namespace) -> int:
 
 
 def print_status(arguments: argparse.Namespace) -> int:
-    print(json.dumps(status(AppPaths(arguments.app)), ensure_ascii=False))
+    print(json.dumps(status(AppPaths(arguments.app))))
     return GOOD
 
 
@@ -171,10 +174,24 @@ def main() -> int:
         print(failure.said, *failure.output, *fix, sep="\n", file=sys.stderr)
         return FAILED
     except Exception as error:  # a full disk, for example
+        if isinstance(error, OSError) and error.errno in WRONG_KIND and error.filename:
+            wrong = _first_wrong(Path(error.filename))
+            print(
+                f"{wrong}: {error.strerror}",
+                f"-> mv {wrong} {wrong}.damaged",
+                sep="\n",
+                file=sys.stderr,
+            )
+            return FAILED
         place = traceback.extract_tb(error.__traceback__)[-1]
         words = f"gpuhost itself failed: {error!r} ({Path(place.filename).name}:{place.lineno})"
         print(words, file=sys.stderr)
         return UNFORESEEN
+
+
+def _first_wrong(path: Path) -> Path:
+    """What is in place of a directory above a path, or the path itself."""
+    return next((above for above in reversed(path.parents) if not above.is_dir()), path)
 
 
 if __name__ == "__main__":

@@ -39,16 +39,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         *("lib/directory_handle.py", "data/tarball_member.py:read_xattrs"),
     ),
     "the directory of the app, but for shared/ and the sources of its releases": (
-        *("lib/files.py", "lib/log.py:Log._write", "plan.py:load"),
-        *("data/rotation.py:rotate", "data/path_walk.py:Walk.written"),
-        *("data/scheduled_backup.py", "data/schedule.py:_install_rotation"),
-        *("data/secrets.py:_read", "data/staging.py:stage", "docker/compose.py"),
+        *("lib/files.py", "lib/log.py", "contract/state_files.py", "data/container_mounts.py"),
+        "data/schedule.py:_install_rotation",
+        *("data/staging.py:stage", "docker/compose.py"),
         *(
             "resolved/asking.py:_environment",
             "resolved/project_files.py",
             "building/registry_login.py",
         ),
-        *("stages/fingerprint.py:_read", "stages/prune.py", "stages/removal.py"),
+        *("stages/prune.py", "stages/removal.py"),
         *("stages/render.py", "stages/restore.py", "stages/restore_stages.py"),
         *(
             "stages/restore_leftovers.py",

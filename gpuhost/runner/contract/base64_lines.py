@@ -58,5 +58,5 @@ class Base64Lines:
             for text in self._tails.get(word[end - LEAST : end], ()):
                 if text.endswith(word[:end]):
                     yield at, at + end
-        if LEAST_MIDDLE <= length and any(word in text for text in self._texts):
+        if length >= LEAST_MIDDLE and any(word in text for text in self._texts):
             yield at, at + length

@@ -133,7 +133,8 @@ def _period(value: str) -> int:
 
 
 def _letters(text: str) -> str:
-    return max(re.findall("[A-Za-z0-9]*", text), key=len)
+    found: list[str] = re.findall("[A-Za-z0-9]*", text)
+    return max(found, key=len)
 
 
 def _longest(value: str) -> int:

@@ -13,14 +13,13 @@ import re
 from collections.abc import Iterator
 
 # Before a character that is quoted, also more than once: JSON in JSON, a shell's in a log.
+SLASH = "\\"
 QUOTED = r"\\{1,8}"
 MAYBE_QUOTED = r"\\{0,7}"
 TIMES_QUOTED = 8
-# Backslashes, and what follows them: a run of letters and digits, or of one special character.
-TOKENS = re.compile(r"""(\\*)([A-Za-z0-9]+|['"]+|%+|\$+|[^\\]|\Z)""", re.DOTALL)
+# Characters that quote, or are doubled; and what follows them: letters and digits, or another one.
+TOKENS = re.compile(r"""([\\'"%$]*)([A-Za-z0-9]+|[^\\'"%$]|\Z)""", re.DOTALL)
 LETTERS = {chr(7 + at): letter for at, letter in enumerate("abtnvfr")}
-# How many characters may stand for one: %% and "" and, in a shell, '"'"'.
-MOST = {"'": 5, '"': 2, "%": 2, "$": 2}
 
 
 def pattern_of(text: str) -> str:
@@ -28,7 +27,7 @@ def pattern_of(text: str) -> str:
     >>> bool(re.fullmatch(pattern_of("pa$s w"), "pa%24s+w"))
     True
     """
-    return "".join(_token(len(slashes), run) for slashes, run in TOKENS.findall(text))
+    return "".join(_quotes(run) + _other(other, run) for run, other in TOKENS.findall(text))
 
 
 def encoded_everywhere(text: str) -> Iterator[tuple[str, str]]:
@@ -39,38 +38,47 @@ def encoded_everywhere(text: str) -> Iterator[tuple[str, str]]:
     """
     for spelled in zip(*map(_numbers, text), strict=True):
         first = spelled[0]
-        yield "\\" if first.startswith(QUOTED) else first[: 1 + first.startswith("&")], "".join(
-            spelled
+        yield (
+            SLASH if first.startswith(QUOTED) else first[: 1 + first.startswith("&")],
+            "".join(spelled),
         )
 
 
-def _token(slashes: int, run: str) -> str:
-    whole, after_slashes = _run(run)
-    if not slashes:
-        return whole
-    number = "|".join(_numbers("\\"))
-    raw = rf"\\{{{slashes},{TIMES_QUOTED * (slashes + 1)}}}{after_slashes}"
-    return f"(?:{raw}|(?i:{number}){{{slashes}}}{whole})"
+def _quotes(run: str) -> str:
+    """A run of characters that quote or are doubled: as many or more of the same kind."""
+    if not run:
+        return ""
+    least, most = len(run) - 1, TIMES_QUOTED * (len(run) + 1)
+    # In a shell, '"'"' is one quote.
+    kind = {*run, *("'\"" if {*run} & {*"'\""} else "")}
+    # As few as possible: the next quote may be of who prints the text.
+    lazy = "" if run[-1] == SLASH else "?"
+    numbers = _spelled("".join(sorted({*run})), r"\\")
+    last = _one_of(kind if run[-1] == SLASH else kind - {SLASH})
+    return f"(?:{_one_of(kind | {SLASH})}|{numbers}){{{least},{most}}}{lazy}(?:{last}|{numbers})"
 
 
-def _run(run: str) -> tuple[str, str]:
-    """A pattern, and one for the same after backslashes, which are matched already."""
+def _other(run: str, before: str) -> str:
+    """+ before: a run; one that ends with a backslash has matched all that are before this one"""
     if not run or (run.isascii() and run.isalnum()):
-        return run, run
-    characters = "'\"" if "'" in run else run[0]
-    most = MOST.get(characters[0], 1) * len(run)
-    plain = "|".join(map(re.escape, f"{characters}+" if run == " " else characters))
+        return run
+    plain = f"(?:{re.escape(run)}|\\+)" if run == " " else re.escape(run)
+    quoted, raw = (r"\\", plain) if before.endswith(SLASH) else (QUOTED, MAYBE_QUOTED + plain)
+    return f"(?:{raw}|{_spelled(run, quoted)})"
+
+
+def _spelled(characters: str, quoted: str) -> str:
+    """Any of the characters, encoded. + quoted: the pattern of backslashes before it"""
     spelled = [number for one in characters for number in _numbers(one)]
     spelled += [re.escape(html.escape(one)) for one in characters if html.escape(one) != one]
+    letters = filter(None, map(LETTERS.get, characters))
     with_slash = [one.removeprefix(QUOTED) for one in spelled if one.startswith(QUOTED)]
-    with_slash += filter(None, map(LETTERS.get, characters))
-    others = "|".join(one for one in spelled if not one.startswith(QUOTED))
-    quoted = f"(?i:{'|'.join(with_slash)})"
-    one = f"(?:{MAYBE_QUOTED}(?:{plain})|{QUOTED}{quoted}|(?i:{others}))"
-    if most == 1:
-        return one, f"(?:{plain}|{quoted})"
-    rest = f"{one}{{{len(run) - 1},{most - 1}}}"
-    return f"{one}{{{len(run)},{most}}}", f"(?:{plain}|{quoted}){rest}"
+    others = [one for one in spelled if not one.startswith(QUOTED)]
+    return f"(?i:{quoted}(?:{'|'.join((*with_slash, *letters))})|{'|'.join(others)})"
+
+
+def _one_of(characters: set[str]) -> str:
+    return f"[{''.join(map(re.escape, sorted(characters)))}]"
 
 
 def _numbers(character: str) -> tuple[str, ...]:

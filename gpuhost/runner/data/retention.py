@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import load_json
 from gpuhost.runner.lib.log import Log
+from gpuhost.runner.state.transitions import BACKUP, RESTORE_UNREADABLE, TABLE
 
 
 def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
@@ -72,20 +73,21 @@ def _delete(backup: Stored, log: Log) -> None:
 def _referred_to(app: AppPaths) -> set[str]:
     """The backups of releases and of an operation in progress. Raises Failure."""
     files = (*app.releases.glob("*/result.json"), *app.releases.glob("*/record.json"))
+    own = {
+        app.restoring: TABLE[RESTORE_UNREADABLE][BACKUP].next.format(home=app.home),
+        app.attempt: f"mv {app.attempt} {app.attempt}.damaged",
+    }
     names = set()
-    for path in (app.restoring, app.attempt, *files):
+    for path in (*own, *files):
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = load_json(path)
             # An operation has the name of the backup that it restores as its id.
             names |= {str(value.get("backup", "")), str(value.get("id", ""))}
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, AttributeError, RecursionError) as error:
-            is_of_release = path not in (app.restoring, app.attempt)
+        except (OSError, ValueError) as error:
             raise Failure(
                 f"{path} cannot be read, and may name a backup that is needed",
-                fix=f"if that release is not needed: rm -r {path.parent}"
-                if is_of_release
-                else "see the table of unfinished work in docs/architecture.md",
+                fix=own.get(path, f"if that release is not needed: rm -r {path.parent}"),
             ) from error
     return names

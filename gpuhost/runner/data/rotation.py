@@ -24,7 +24,7 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import locate, open_directory
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import read_json, write_json
+from gpuhost.runner.lib.files import make_directory, read_json, write_json
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.plan import Logs
 from gpuhost.runner.state.release import Release
@@ -73,7 +73,7 @@ def rotate(app: AppPaths) -> bool:
             continue
         except (Failure, OSError) as error:
             is_good = _tell(pattern, error)
-    state_of(app).parent.mkdir(exist_ok=True)
+    make_directory(state_of(app).parent)
     write_json(state_of(app), state, mode=0o600)
     return is_good
 
