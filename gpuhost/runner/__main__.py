@@ -15,7 +15,7 @@ from pathlib import Path
 from gpuhost.runner.contract import REMOVE, AppPaths
 from gpuhost.runner.data.rotation import rotate
 from gpuhost.runner.data.scheduled_backup import run_scheduled
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, in_words
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages import carry_out, removal, rollback
@@ -184,7 +184,7 @@ def main() -> int:
             )
             return FAILED
         place = traceback.extract_tb(error.__traceback__)[-1]
-        words = f"gpuhost itself failed: {error!r} ({Path(place.filename).name}:{place.lineno})"
+        words = f"{in_words(error)} ({Path(place.filename).name}:{place.lineno})"
         print(words, file=sys.stderr)
         return UNFORESEEN
 

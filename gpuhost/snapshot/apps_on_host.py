@@ -8,6 +8,7 @@ fingerprint here, on the host.
 import hashlib
 import itertools
 import json
+import math
 import os
 import pwd
 import stat
@@ -19,6 +20,7 @@ from typing import Any
 
 LARGEST = 1 << 20
 MOST = 50
+LONGEST_NUMBER = 40
 OF_THE_PLAN = ("by", "inputs", "project", "revision", "rollback_of")
 NOT_OF_THE_RESULT = ("logs", "output")
 OF_THE_MANIFEST = ("taken", "sequence")
@@ -41,9 +43,27 @@ def content(path: Path, largest: int = LARGEST) -> bytes:
         return file.read(largest)
 
 
+def fraction(text: str) -> float | None:
+    return float(text) if math.isfinite(float(text)) else None
+
+
+def whole(text: str) -> int | None:
+    return int(text) if len(text) < LONGEST_NUMBER else None
+
+
+def parsed(text: bytes) -> Any:
+    """null for numbers that JSON does not have, or no reader: one would hide all apps."""
+    return json.loads(
+        text.decode("utf-8", "replace"),
+        parse_float=fraction,
+        parse_int=whole,
+        parse_constant=lambda _: None,
+    )
+
+
 def small_json(path: Path) -> dict[str, Any] | None:
     try:
-        value = json.loads(content(path).decode("utf-8", "replace"))
+        value = parsed(content(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError):
@@ -75,7 +95,7 @@ def sha256(path: Path, keys: list[str]) -> str:
     """The hash of the content, or of only these keys of a JSON file."""
     found = content(path, LARGEST * 16)
     if keys:
-        values = json.loads(found)
+        values = json.loads(found)  # as the runner, of the same text
         found = json.dumps({key: values.get(key) for key in keys}, sort_keys=True).encode()
     return hashlib.sha256(found).hexdigest()
 
@@ -170,7 +190,7 @@ def schedule(home: Path, declared: dict[str, Any], newest: float | None) -> dict
 def last_of_history(path: Path) -> dict[str, Any] | None:
     try:
         # The runner keeps it smaller.
-        value = json.loads(content(path, LARGEST * 16).splitlines()[-1])
+        value = parsed(content(path, LARGEST * 16).splitlines()[-1])
         return {key: value.get(key) for key in OF_THE_HISTORY}
     except (OSError, ValueError, LookupError, AttributeError, RecursionError):
         return None

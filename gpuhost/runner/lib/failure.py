@@ -1,4 +1,4 @@
-"""The exception of a failed stage."""
+"""The exception of a failed stage, and words for others."""
 
 from __future__ import annotations
 
@@ -16,3 +16,11 @@ class Failure(Exception):
         self.said = said
         self.output = output
         self.fix = fix
+
+
+def in_words(error: Exception) -> str:
+    """Of an exception that nobody foresaw. A UnicodeError has all the text in its repr, with its
+    secrets.
+    """
+    shown = f"{type(error).__name__}: {error}" if isinstance(error, UnicodeError) else repr(error)
+    return f"gpuhost itself failed: {shown}"

@@ -16,7 +16,7 @@ from typing import Any
 
 from gpuhost.runner.contract import FAILED, RESTORE_FAILED, STAGE_FAILED, VERIFIED, Result
 from gpuhost.runner.lib import abort, boot_time
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, in_words
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.state.journal import BEGIN, END, START, UNDO, Journal
@@ -208,4 +208,4 @@ def best_effort(log: Log, what: str = "") -> Iterator[None]:
 def as_failure(error: Exception) -> Failure:
     if isinstance(error, BadPlan):
         return Failure(str(error))
-    return error if isinstance(error, Failure) else Failure(f"gpuhost itself failed: {error!r}")
+    return error if isinstance(error, Failure) else Failure(in_words(error))
