@@ -130,6 +130,7 @@ HOSTILE = {
     "dollars": "$" * 24,
     "quoted quotes": "\\'" * 12,
     "quoted blanks": "\\ " * 12,
+    "bytes and numbers": "-" * 40,
     "all": "\"'\\%$" * 6,
     "encoded": "%25" * 8,
     "escaped": "\\x5c" * 8,
@@ -140,7 +141,24 @@ HOSTILE = {
 def test_no_text_is_slow(value: str) -> None:
     """Exponential would be never, and quadratic minutes, of the whole test run."""
     masking = Masking([f"a{value}b", value])
-    for unit in ("\\", "%", "'", '"', "$", "%25", "\\ ", "\\'", "&#0000", "\\u00", "A", value):
+    for unit in (
+        "\\",
+        "%",
+        "'",
+        '"',
+        "$",
+        "%25",
+        "\\ ",
+        "\\'",
+        "&#0000",
+        "\\u00",
+        "A",
+        "\\x2d",
+        "\\u002d",
+        "\\U0000002d",
+        "&#x27;",
+        value,
+    ):
         text = unit * (5_000 // len(unit))
         masking(f"{text} a{text}c 0x ab")
     assert masking(f"a{value}b") == "***"

@@ -69,8 +69,10 @@ def _other(run: str, before: str) -> str:
 
 def _spelled(characters: str, quoted: str) -> str:
     """Any of the characters, encoded. + quoted: the pattern of backslashes before it"""
-    spelled = [number for one in characters for number in _numbers(one)]
-    spelled += [re.escape(html.escape(one)) for one in characters if html.escape(one) != one]
+    # Each once: two ways to match one text, in each of n characters, are 2^n ways.
+    spelled = list(dict.fromkeys(number for one in characters for number in _numbers(one)))
+    named = [html.escape(one) for one in characters]
+    spelled += [name for name in named if re.fullmatch("&[a-z]+;", name)]
     letters = filter(None, map(LETTERS.get, characters))
     with_slash = [one.removeprefix(QUOTED) for one in spelled if one.startswith(QUOTED)]
     others = [one for one in spelled if not one.startswith(QUOTED)]
@@ -92,7 +94,7 @@ def _numbers(character: str) -> tuple[str, ...]:
         "".join(rf"{QUOTED}{byte:03o}" for byte in data),
         "".join(rf"{QUOTED}u{units[at : at + 4]}" for at in range(0, len(units), 4)),
         rf"{QUOTED}x{number:02x}",
-        rf"{QUOTED}U0{{0,7}}{number:x}",
+        rf"{QUOTED}U{number:08x}",
         f"&#0{{0,7}}{number};",
         f"&#x0{{0,7}}{number:x};",
     )
