@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import sys
 import traceback
@@ -14,7 +15,7 @@ from pathlib import Path
 from gpuhost.runner.contract import RELEASE, REMOVE, ROLLBACK, AppPaths
 from gpuhost.runner.data.rotation import rotate
 from gpuhost.runner.data.scheduled_backup import run_scheduled
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, in_words
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages import carry_out, removal, rollback
@@ -26,6 +27,9 @@ from gpuhost.runner.state.lock import PATIENCE_S, Locked, is_locked, lock
 from gpuhost.runner.state.operations import begun
 from gpuhost.runner.state.status import status
 from gpuhost.runner.state.transitions import ABORT, BACKUP, RESUME, Do
+
+# A directory in place of a file, a file in place of a directory, a link to itself: not temporary.
+WRONG_KIND = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENXIO)
 
 
 def run_release(arguments: argparse.Namespace) -> Exit:
@@ -63,7 +67,7 @@ def request_abort(arguments: argparse.Namespace) -> Exit:
     is_undone = left is not None and left.require(app, ABORT).do is Do.UNDO
     if operation and is_undone:
         abort_request.request(app, operation, arguments.by)
-        print(json.dumps(asdict(operation), ensure_ascii=False))
+        print(json.dumps(asdict(operation)))
     return Exit.GOOD
 
 
@@ -112,7 +116,7 @@ def run_follow(arguments: argparse.Namespace) -> Exit:
 
 
 def print_status(arguments: argparse.Namespace) -> Exit:
-    print(json.dumps(status(AppPaths(arguments.app)), ensure_ascii=False))
+    print(json.dumps(status(AppPaths(arguments.app))))
     return Exit.GOOD
 
 
@@ -169,10 +173,24 @@ def main() -> Exit:
         print(failure.said, *failure.output, *fix, sep="\n", file=sys.stderr)
         return Exit.FAILED
     except Exception as error:  # a full disk, for example
+        if isinstance(error, OSError) and error.errno in WRONG_KIND and error.filename:
+            wrong = _first_wrong(Path(error.filename))
+            print(
+                f"{wrong}: {error.strerror}",
+                f"-> mv {wrong} {wrong}.damaged",
+                sep="\n",
+                file=sys.stderr,
+            )
+            return Exit.FAILED
         place = traceback.extract_tb(error.__traceback__)[-1]
-        words = f"gpuhost itself failed: {error!r} ({Path(place.filename).name}:{place.lineno})"
+        words = f"{in_words(error)} ({Path(place.filename).name}:{place.lineno})"
         print(words, file=sys.stderr)
         return Exit.UNFORESEEN
+
+
+def _first_wrong(path: Path) -> Path:
+    """What is in place of a directory above a path, or the path itself."""
+    return next((above for above in reversed(path.parents) if not above.is_dir()), path)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.contract import from_json
+from gpuhost.runner.contract import from_json, load_json
 
 FORMAT = 1
 # Fields have the names of the app file. plan.json, and so the hash of a release's inputs, keeps the
@@ -284,14 +284,16 @@ class BadPlan(ValueError):
 def load(path: Path) -> Plan:
     """Raises BadPlan."""
     try:
-        value: Any = json.loads(path.read_text(encoding="utf-8"))
+        value = load_json(path)
         if value.get("format") != FORMAT:
-            raise BadPlan(f"{path}: format {value.get('format')}, this runner reads {FORMAT}")
+            raise BadPlan(
+                f"{path}: format {str(value.get('format'))[:20]}, this runner reads {FORMAT}"
+            )
         return from_json(Plan, _from_stored(value))
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         if isinstance(error, BadPlan):
             raise
-        raise BadPlan(f"{path}: {error}") from error
+        raise BadPlan(f"{path}: {error}; release the app again") from error
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

@@ -8,6 +8,7 @@ fingerprint here, on the host.
 import hashlib
 import itertools
 import json
+import math
 import os
 import pwd
 import stat
@@ -19,6 +20,7 @@ from typing import Any
 
 LARGEST = 1 << 20
 MOST = 50
+LONGEST_NUMBER = 40
 OF_THE_PLAN = ("by", "inputs", "project", "revision", "rollback_of")
 NOT_OF_THE_RESULT = ("logs", "output")
 OF_THE_MANIFEST = ("taken", "sequence")
@@ -30,10 +32,38 @@ RENDERED = ("compose.yaml", "nginx.conf")
 SECONDS = 5
 
 
+def content(path: Path, largest: int = LARGEST) -> bytes:
+    """Of a regular file: a pipe would never end, a device is not even opened. Raises OSError."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(f"{path} is not a regular file")
+    # A container may have put something else there meanwhile.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        return file.read(largest)
+
+
+def fraction(text: str) -> float | None:
+    return float(text) if math.isfinite(float(text)) else None
+
+
+def whole(text: str) -> int | None:
+    return int(text) if len(text) < LONGEST_NUMBER else None
+
+
+def parsed(text: bytes) -> Any:
+    """null for numbers that JSON does not have, or no reader: one would hide all apps."""
+    return json.loads(
+        text.decode("utf-8", "replace"),
+        parse_float=fraction,
+        parse_int=whole,
+        parse_constant=lambda _: None,
+    )
+
+
 def small_json(path: Path) -> dict[str, Any] | None:
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            value = json.loads(file.read(LARGEST))
+        value = parsed(content(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, RecursionError):
@@ -51,7 +81,7 @@ def release(home: Path) -> dict[str, Any]:
 def hash_file(path: Path) -> dict[str, Any] | None:
     try:
         state = path.stat()
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = sha256(path, [])
     except OSError:
         return None
     try:
@@ -63,15 +93,11 @@ def hash_file(path: Path) -> dict[str, Any] | None:
 
 def sha256(path: Path, keys: list[str]) -> str:
     """The hash of the content, or of only these keys of a JSON file."""
-    # Opening what a container has put there meanwhile may not wait.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(f"{path} is not a regular file")
-        content = file.read(LARGEST * 16)
+    found = content(path, LARGEST * 16)
     if keys:
-        values = json.loads(content)
-        content = json.dumps({key: values.get(key) for key in keys}, sort_keys=True).encode()
-    return hashlib.sha256(content).hexdigest()
+        values = json.loads(found)  # as the runner, of the same text
+        found = json.dumps({key: values.get(key) for key in keys}, sort_keys=True).encode()
+    return hashlib.sha256(found).hexdigest()
 
 
 def compare(path: str, seen: dict[str, Any]) -> dict[str, str]:
@@ -163,11 +189,10 @@ def schedule(home: Path, declared: dict[str, Any], newest: float | None) -> dict
 
 def last_of_history(path: Path) -> dict[str, Any] | None:
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LARGEST))
-            value = json.loads(file.read().splitlines()[-1])
+        # The runner keeps it smaller.
+        value = parsed(content(path, LARGEST * 16).splitlines()[-1])
         return {key: value.get(key) for key in OF_THE_HISTORY}
-    except (OSError, ValueError, LookupError, AttributeError):
+    except (OSError, ValueError, LookupError, AttributeError, RecursionError):
         return None
 
 
@@ -214,7 +239,7 @@ def details_or_error(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any
     """Invalid files of one app must not hide the other apps."""
     try:
         return details(home, backups)
-    except (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+    except Exception as error:
         return {"said": f"files of its release are not what gpuhost wrote: {type(error).__name__}"}
 
 
@@ -272,7 +297,7 @@ def locked(path: Path, locks: str) -> bool:
     """Whether a process holds the lock. To try the lock could block a process that starts now."""
     try:
         file = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return False
     # 1: FLOCK  ADVISORY  WRITE 4711 fd:01:131085 0 EOF
     held = (line.split() for line in locks.splitlines())

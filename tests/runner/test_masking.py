@@ -46,6 +46,16 @@ SPELLINGS: dict[str, Spelling] = {
     "CSV": lambda value: value.replace('"', '""'),
     "Compose": lambda value: value.replace("$", "$$"),
     "systemd": lambda value: value.replace("%", "%%"),
+    "every character, percent": lambda value: "".join(f"%{b:02X}" for b in value.encode()),
+    "every character, JSON": lambda value: "".join(
+        f"\\u{int.from_bytes(unit, 'big'):04x}"
+        for unit in zip(*[iter(value.encode("utf-16-be"))] * 2, strict=True)
+    ),
+    "every character, HTML": lambda value: "".join(f"&#{ord(c)};" for c in value),
+    "base64 in a URL": lambda value: quote(base64.b64encode(value.encode()).decode(), safe=""),
+    "base64 in PHP's JSON": lambda value: (
+        base64.b64encode(value.encode()).decode().replace("/", "\\/")
+    ),
 }
 # What may stay: quotes, and characters of base64 that only its padding and last bits decide.
 LEFT = "\"'\\="
@@ -88,6 +98,70 @@ def test_each_line_of_a_value_and_the_whole_in_one_line() -> None:
     masking = Masking(["first-line\r\nsecond-line\n"])
     assert masking("a first-line\nb second-line") == "a ***\nb ***"
     assert masking(json.dumps("first-line\r\nsecond-line\n")) == '"***"'
+
+
+@pytest.mark.parametrize("before", range(40, 80))
+def test_base64_of_a_longer_text_that_breaks_lines_at_any_column(before: int) -> None:
+    value = "s3cret-value/of+19?"
+    whole = f"{'x' * before}{value}{'y' * 30}".encode()
+    lines = base64.encodebytes(whole).decode()
+    for text in (lines, lines.replace("\n", "\\n"), lines.replace("\n", "\r\n")):
+        masked = Masking([value])(f'"{text}"')
+        left = {value[at : at + 4] for at in range(len(value) - 3)}
+        for piece in masked.replace("\\n", "\n").strip('"').split():
+            for part in piece.split("***"):
+                for shift in range(4):
+                    whole_quads = part.rstrip("=")[shift:]
+                    known = base64.b64decode(whole_quads[: len(whole_quads) // 4 * 4])
+                    assert not any(one.encode() in known for one in left), masked
+
+
+def test_secrets_that_overlap_leave_nothing() -> None:
+    assert Masking(["abcd1234", "1234efgh"])("(abcd1234efgh)") == "(***)"
+    assert Masking(["secret-s"])("(secret-secret-s)") == "(***)"
+    assert Masking(["abcd1234", "1234efgh"])("abcd1234 1234efgh") == "*** ***"
+
+
+HOSTILE = {
+    "backslashes": "\\" * 24,
+    "percent signs": "%" * 24,
+    "quotes": "'" * 24,
+    "quotes of both kinds": "'\"" * 12,
+    "dollars": "$" * 24,
+    "quoted quotes": "\\'" * 12,
+    "quoted blanks": "\\ " * 12,
+    "bytes and numbers": "-" * 40,
+    "all": "\"'\\%$" * 6,
+    "encoded": "%25" * 8,
+    "escaped": "\\x5c" * 8,
+}
+
+
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
+def test_no_text_is_slow(value: str) -> None:
+    """Exponential would be never, and quadratic minutes, of the whole test run."""
+    masking = Masking([f"a{value}b", value])
+    for unit in (
+        "\\",
+        "%",
+        "'",
+        '"',
+        "$",
+        "%25",
+        "\\ ",
+        "\\'",
+        "&#0000",
+        "\\u00",
+        "A",
+        "\\x2d",
+        "\\u002d",
+        "\\U0000002d",
+        "&#x27;",
+        value,
+    ):
+        text = unit * (5_000 // len(unit))
+        masking(f"{text} a{text}c 0x ab")
+    assert masking(f"a{value}b") == "***"
 
 
 def test_a_value_that_contains_another_is_masked_as_a_whole() -> None:

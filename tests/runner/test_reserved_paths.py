@@ -33,7 +33,9 @@ def test_what_is_reserved_is_refused_with_everything_in_it_and_above_it(director
     "path",
     ["/data", "/srv/tts", "/mnt/disk/models", "/opt/tts", "/home/ada/.cache/models", "/root/tts",
      "/var/lib/tts", "/var/lib/postgresql", "/var/log/tts", "/var/www", "/var/cache/tts",
-     "/tmp/tts", SHARED, f"{SHARED}/data", f"{SHARED}/etc"],
+     "/tmp/tts", "/home/ada/models", "/home/ada/.cache/huggingface", "/root/.ollama/models",
+     "/srv/.hidden", "/var/log/tts.log", "/var/log/tts/auth.log", "/var/log/syslogs-of-tts",
+     "/swapfiles", "/home/ada/tts/.config-of-tts", SHARED, f"{SHARED}/data", f"{SHARED}/etc"],
 )  # fmt: skip
 def test_what_apps_need_is_allowed(path: str) -> None:
     assert why_reserved(path, SHARED) == ""
@@ -44,7 +46,14 @@ def test_what_apps_need_is_allowed(path: str) -> None:
     ["/", "/srv", "/home", "/root", "/root/.ssh/keys", "/home/ada/.docker", "/srv/a\0b",
      "/srv/a\nb", f"{SHARED}/.gpuhost-restore-1", f"{SHARED}-2", "/opt/gpuhost/other/shared",
      "/opt/gpuhost/lib",
-     "/srv/tts/.gpuhost-probe", f"{SHARED}/../releases"],
+     "/srv/tts/.gpuhost-probe", f"{SHARED}/../releases",
+     "/home/ada", "/home/ada/", "/home/ada/.bashrc", "/home/ada/.config/systemd/user",
+     "/root/.netrc", "/root/.git-credentials", "/root/.profile", "/home/ada/.local/bin",
+     "/root/tts/.ssh", "/var/lib/ufw", "/var/lib/netplan/x", "/var/lib/tailscale",
+     "/var/lib/fail2ban", "/var/lib/AccountsService/users", "/var/lib/libvirt/images",
+     "/var/lib/grub", "/var/log/auth.log", "/var/log/auth.log.1", "/var/log/syslog",
+     "/var/log/syslog.2.gz", "/var/log/wtmp", "/var/log/kern.log-20260101", "/swapfile",
+     "/swap.img", "/lost+found", "/lost+found/x", "/srv/disk/lost+found/x", "/vmlinuz"],
 )  # fmt: skip
 def test_what_others_need_is_refused(path: str) -> None:
     assert why_reserved(path, SHARED)
@@ -91,6 +100,19 @@ def test_the_engine_may_be_elsewhere(
     monkeypatch.setattr(path_walk, "ENGINE", tmp_path / "daemon.json")
     release = app.release()
     for path in ("disk/docker/volumes", "disk"):
+        with pytest.raises(Failure, match="gpuhost's own"):
+            require_allowed(release, str(tmp_path / path))
+    require_allowed(release, str(tmp_path / "disk/other"))
+
+
+def test_what_is_reserved_may_be_a_link_to_another_disk(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "disk/engine").mkdir(parents=True)
+    (tmp_path / "var-lib-docker").symlink_to(tmp_path / "disk/engine")
+    monkeypatch.setattr(path_walk, "RESERVED", {str(tmp_path / "var-lib-docker"): "the engine's"})
+    release = app.release()
+    for path in ("disk/engine/volumes", "disk"):
         with pytest.raises(Failure, match="gpuhost's own"):
             require_allowed(release, str(tmp_path / path))
     require_allowed(release, str(tmp_path / "disk/other"))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import shlex
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -198,6 +201,30 @@ def test_nothing_is_removed_if_a_reference_cannot_be_read(app: App, clock: Clock
     assert names(app) == made
     assert f"no old backup is removed: {record} cannot be read" in log_of(app, 1)
     record.unlink()
+    made.append(a_backup(app, 1, 2))
+    assert names(app) == made[2:]
+
+
+@pytest.mark.parametrize(
+    "damaged", ["restore/state.json", "attempt.json", "releases/x/record.json"]
+)
+def test_the_advice_for_a_damaged_reference_loses_nothing_and_ends_it(
+    app: App, clock: Clock, damaged: str
+) -> None:
+    made = [a_backup(app, 1, 0)]
+    path = app.paths.home / damaged
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{")
+    (path.parent / "beside").write_text("data")
+    made.append(a_backup(app, 1, 1))
+    assert names(app) == made
+    told = next(line for line in log_of(app, 1).splitlines() if "no old backup" in line)
+    assert f"{path} cannot be read" in told
+    command = shlex.split(re.findall(r"(?:mv|rm -r) /.*", told)[-1])
+    subprocess.run(command, check=True)
+    # Only the directory of a release that is not needed is deleted.
+    kept = [one for one in app.paths.home.rglob("beside") if one.read_text() == "data"]
+    assert len(kept) == (0 if command[0] == "rm" else 1)
     made.append(a_backup(app, 1, 2))
     assert names(app) == made[2:]
 

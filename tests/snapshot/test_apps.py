@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gpuhost.checks.deployed import host
 from gpuhost.checks.finding import Status
-from gpuhost.runner.contract import AppPaths, Operation
+from gpuhost.runner.contract import AppPaths, Operation, recorded_containers
 from gpuhost.runner.state.releases import in_order
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
@@ -144,6 +144,35 @@ def test_invalid_files(root: Path, text: str) -> None:
     app = tts(root)
     assert app.current == OLD
     assert app.current_release and not app.current_release.verified
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "directory", "itself", "large", "NaN"])
+def test_what_is_no_file_hides_no_other_app(root: Path, kind: str) -> None:
+    shutil.copytree(root / "tts", root / "other", symlinks=True)
+    names = ("history.jsonl", "lock", "attempt.json", "restore/state.json", "runner.pyz")
+    paths = {*(root / "tts" / name for name in names), *root.glob("tts/**/*.json")}
+    paths |= {root / "tts/releases" / OLD / "fingerprint.json"}
+    for path in paths:
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(exist_ok=True)
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "directory":
+            path.mkdir()
+        elif kind == "large":
+            with path.open("wb") as file:
+                file.truncate(100 << 20)
+        elif kind == "NaN":
+            path.write_text(
+                f'{{"taken": Infinity, "started": NaN, "ended": 1e999, "sequence": 1{"0" * 9000}}}'
+            )
+        else:
+            path.symlink_to("/dev/zero" if kind == "device" else path.name)
+    apps = read(root)
+    assert set(apps.by_name) == {"other", "tts"}
+    assert apps.by_name["other"].current == OLD
+    # The other probe, of the containers, reads files of a release too.
+    assert recorded_containers(root / "tts/current") is None
 
 
 def test_unexpected_files_in_its_directories(root: Path) -> None:

@@ -54,6 +54,9 @@ from gpuhost.runner.contract.result import Result as Result
 from gpuhost.runner.contract.secret_names import is_secret_name as is_secret_name
 from gpuhost.runner.contract.secret_names import words_in as words_in
 from gpuhost.runner.contract.secret_names import words_of_name as words_of_name
+from gpuhost.runner.contract.state_files import load_json as load_json
+from gpuhost.runner.contract.state_files import read_state as read_state
+from gpuhost.runner.contract.state_files import read_text as read_text
 from gpuhost.runner.contract.units import RESUME_UNIT_FILE as RESUME_UNIT_FILE
 from gpuhost.runner.contract.units import UNITS as UNITS
 from gpuhost.runner.contract.units import backup_unit as backup_unit

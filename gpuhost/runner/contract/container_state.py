@@ -115,6 +115,8 @@ DEFAULTS = {
     "stop signal": ("SIGTERM",),
 }
 MOST = 100
+# Bytes of a file of gpuhost.
+LARGEST = 16 << 20
 LONGEST = 200
 
 
@@ -238,12 +240,28 @@ def recorded_containers(current: Path) -> RecordedContainers | None:
     + current: the directory of the release
     """
     try:
-        kept = json.loads((current / "fingerprint.json").read_text(encoding="utf-8"))
+        kept = _load(current / "fingerprint.json")
         states = kept.get("containers") or {}
         services, unrecorded = states["services"], UNRECORDED[states["format"]]
-    except (OSError, ValueError, LookupError, AttributeError, TypeError):
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         return None
     return RecordedContainers(services, unrecorded) if isinstance(services, dict) else None
+
+
+def _load(path: Path) -> Any:
+    """Raises OSError or ValueError."""
+    if not path.is_file():  # reading a pipe would never end
+        raise FileNotFoundError(path)
+    with path.open("rb") as file:
+        return json.loads(file.read(LARGEST))
+
+
+def _project(current: Path) -> str:
+    """ "": its plan is damaged, which is told elsewhere."""
+    try:
+        return str(_load(current / "plan.json")["project"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ""
 
 
 def _engine(path: str) -> Any:
@@ -268,10 +286,10 @@ def _compare(home: Path, listed: list[dict[str, Any]]) -> dict[str, Any]:
         return {"name": home.name, "kept": False, "differences": []}
     found: list[list[str]] = []
     unrecorded: set[str] = set()
-    plan = json.loads((home / "current" / "plan.json").read_text(encoding="utf-8"))
+    project = _project(home / "current")
     for labels, id in ((each["Labels"], each["Id"]) for each in listed):
         was = record.services.get(labels.get(SERVICE))
-        if labels[PROJECT] != plan["project"] or labels.get(ONE_OFF) == "True" or was is None:
+        if labels[PROJECT] != project or labels.get(ONE_OFF) == "True" or was is None:
             continue
         described = _engine(f"/containers/{id}/json")
         if described is not None:

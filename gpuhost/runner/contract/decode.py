@@ -18,6 +18,8 @@ def from_json(cls: type[T], value: Mapping[str, Any]) -> T:
 
     Raises TypeError or ValueError for a value that does not fit.
     """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected an object, got {type(value).__name__}")
     hints = get_type_hints(cls)
     names = [field.name for field in fields(cls) if field.name in value]  # type: ignore[arg-type]
     return cls(**{name: _value(hints[name], value[name]) for name in names})
@@ -34,7 +36,7 @@ def lenient(cls: type[T], value: object, **defaults: object) -> T:
         hint = hints[field.name]
         try:
             made[field.name] = _plausible(_value(hint, given[field.name]))
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        except (KeyError, TypeError, ValueError):
             if field.name in defaults:
                 made[field.name] = defaults[field.name]
             elif field.default is MISSING and field.default_factory is MISSING:
@@ -64,11 +66,20 @@ def _value(hint: Any, value: Any) -> Any:
             return tuple(_value(arguments[0], item) for item in value)
         return tuple(_value(kind, item) for kind, item in zip(arguments, value, strict=True))
     if origin is dict:
+        if not isinstance(value, dict):
+            raise TypeError(f"expected an object, got {type(value).__name__}")
         return {str(key): _value(arguments[1], item) for key, item in value.items()}
     if isinstance(value, bool) and hint in (int, float):
         raise TypeError(f"expected {hint.__name__}, got {value!r}")
     if hint is float and isinstance(value, int):
-        return float(value)
+        return _float(value)
     if isinstance(hint, type) and not isinstance(value, hint):
         raise TypeError(f"expected {hint.__name__}, got {value!r}")
     return value
+
+
+def _float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("a number is out of range") from None

@@ -17,10 +17,15 @@ RESERVED = {
     **dict.fromkeys(
         (
             *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc"),
-            *("/run", "/sbin", "/snap", "/sys", "/usr", "/var/run", "/var/lock"),
+            *("/run", "/sbin", "/snap", "/sys", "/usr", "/var/run", "/var/lock", "/nix"),
+            *("/swap", "/swap.img", "/swapfile", "/vmlinuz", "/initrd.img", "/var/snap"),
             *("/var/backups", "/var/mail", "/var/spool", "/var/cache/apt", "/var/cache/debconf"),
             *("/var/lib/apt", "/var/lib/cloud", "/var/lib/dbus", "/var/lib/dkms", "/var/lib/dpkg"),
-            *("/var/lib/fwupd", "/var/lib/initramfs-tools", "/var/lib/letsencrypt"),
+            *("/var/lib/AccountsService", "/var/lib/chrony", "/var/lib/fail2ban"),
+            *("/var/lib/fwupd", "/var/lib/grub", "/var/lib/initramfs-tools"),
+            *("/var/lib/iptables", "/var/lib/letsencrypt", "/var/lib/libvirt"),
+            *("/var/lib/logrotate", "/var/lib/lxc", "/var/lib/lxd", "/var/lib/machines"),
+            *("/var/lib/netplan", "/var/lib/tailscale", "/var/lib/ufw", "/var/lib/wireguard"),
             *("/var/lib/NetworkManager", "/var/lib/nginx", "/var/lib/pam", "/var/lib/polkit-1"),
             *("/var/lib/private", "/var/lib/shim-signed", "/var/lib/snapd", "/var/lib/sudo"),
             *("/var/lib/systemd", "/var/lib/ubuntu-advantage", "/var/lib/ucf"),
@@ -43,11 +48,21 @@ RESERVED = {
 # Only the directories themselves: other programs use them too.
 SHARED_BY_ALL = (
     *("/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/var", "/var/cache", "/var/lib"),
-    *("/tmp", "/var/log", "/var/tmp", "/lost+found"),  # noqa: S108
+    *("/tmp", "/var/log", "/var/tmp"),  # noqa: S108
+)
+# In /var/log, also with the ending of a rotated one.
+SYSTEM_LOGS = re.compile(
+    r"(alternatives|auth|boot|bootstrap|cloud-init(-output)?|cron|daemon|dpkg|fail2ban|kern|mail|"
+    r"ufw|user)\.(log|err|info|warn)([.-].*)?|(btmp|dmesg|faillog|lastlog|messages|secure|syslog|"
+    r"wtmp)([.-].*)?"
 )
 # In a home directory: who can change these can log in, or is root.
-OF_LOGINS = frozenset((".aws", ".docker", ".gnupg", ".kube", ".ssh"))
-HOMES = ("/home", "/root")
+OF_LOGINS = frozenset((".aws", ".config", ".docker", ".gnupg", ".kube", ".ssh"))
+# Other names with a dot there are of shells and tools; these are of what apps use.
+OF_MODELS = frozenset(
+    (".cache", ".huggingface", ".insightface", ".keras", ".nv", ".ollama", ".torch", ".triton")
+)
+HOME = re.compile(r"/root|/home/[^/]+")
 # Names that gpuhost gives to files beside an app's data.
 OWN_PREFIX = ".gpuhost"
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -72,13 +87,30 @@ def why_reserved(path: str, shared: str = "", more: Iterable[str] = ()) -> str:
             return f"{directory}, which is {owner}, is in it"
     if normal in SHARED_BY_ALL:
         return f"{normal} is for all programs; use a directory of the app in it"
-    if any(is_within(normal, home) for home in HOMES) and OF_LOGINS & set(normal.split("/")):
-        return "it is of a login, not of the app"
-    return _own_name(normal)
+    return _of_system(normal) or _of_login(normal) or _own_name(normal)
 
 
 def is_within(path: str, directory: str) -> bool:
     return directory == "/" or path == directory or path.startswith(f"{directory}/")
+
+
+def _of_system(path: str) -> str:
+    if "lost+found" in path.split("/"):
+        return "lost+found is of the file system"
+    name = path.removeprefix("/var/log/").partition("/")[0]
+    is_log = path.startswith("/var/log/") and SYSTEM_LOGS.fullmatch(name)
+    return f"/var/log/{name} is {SYSTEM}" if is_log else ""
+
+
+def _of_login(path: str) -> str:
+    home = HOME.match(path)
+    if not home:
+        return ""
+    names = path[home.end() :].split("/")[1:]
+    if not names:
+        return f"{path} is the home of a login; use a directory in it"
+    is_hidden = names[0].startswith(".") and names[0] not in OF_MODELS
+    return "it is of a login, not of the app" if is_hidden or OF_LOGINS & set(names) else ""
 
 
 def _own_name(path: str) -> str:

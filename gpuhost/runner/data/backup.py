@@ -19,7 +19,7 @@ from gpuhost.runner.data.stored import FREE_SPACE, Item, Manifest
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.file_names import shown
-from gpuhost.runner.lib.files import clear
+from gpuhost.runner.lib.files import clear, make_directory
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import current_id
@@ -100,7 +100,7 @@ def _save(part: Part, home: Path, number: int, deadline: float) -> Item:
 
 
 def _require_space(app: AppPaths, to_save: list[Part]) -> None:
-    app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(app.backups, 0o700)
     need = sum(part.need for part in to_save) + stored.RESERVE
     free = shutil.disk_usage(app.backups).free
     if free < need:

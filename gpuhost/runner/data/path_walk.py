@@ -10,20 +10,19 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from gpuhost.runner.contract import APPS, AppPaths, why_reserved
-from gpuhost.runner.docker.resolved_model import written_by_containers
+from gpuhost.runner.contract import APPS, RESERVED, AppPaths, why_reserved
+from gpuhost.runner.data.container_mounts import Mounts, of_all_apps, of_volumes
 from gpuhost.runner.lib.directory_handle import MODE, DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_json
 
 # As the kernel.
 MOST_LINKS = 40
-ENGINE = Path("/etc/docker/daemon.json")
+ENGINE, ENGINE_DATA = Path("/etc/docker/daemon.json"), "/var/lib/docker"
 FIX = "name a directory of the app alone, such as /srv/NAME, or a path relative to shared/"
 
 Identity = tuple[int, int]
@@ -55,7 +54,7 @@ class Walk:
             base.mkdir(parents=True, exist_ok=True)
         handle, links = DirectoryHandle.open(base), 0
         try:
-            is_open = self._is_written(handle)
+            is_open = self.is_of_containers(handle.path)
             while names:
                 name = names.pop(0)
                 target = self._target(handle, name, is_open)
@@ -92,7 +91,7 @@ class Walk:
         shared = self.app.shared
         reasons = [
             why_reserved(str(path), str(one), self._reserved_here)
-            for one in (shared, shared.resolve())
+            for one in (shared, os.path.realpath(shared))
         ]
         if all(reasons):
             raise Failure(f"{what}: {reasons[0]}", fix=FIX)
@@ -100,18 +99,22 @@ class Walk:
     @cached_property
     def _reserved_here(self) -> tuple[str, ...]:
         """Where this host has gpuhost and the engine."""
+        homes = (os.path.realpath(APPS), os.path.realpath(self.app.home))
+        return (*homes, str(self._engine), *_real_paths(frozenset(RESERVED)))
+
+    @cached_property
+    def _engine(self) -> Path:
         root = read_json(ENGINE).get("data-root")
-        homes = (str(APPS.resolve()), str(self.app.home.resolve()))
-        return (*homes, *((str(Path(root).resolve()),) if isinstance(root, str) and root else ()))
+        return Path(os.path.realpath(root if isinstance(root, str) and root else ENGINE_DATA))
+
+    @cached_property
+    def mounts(self) -> Mounts:
+        return of_all_apps(self.app.home.parent)
 
     @cached_property
     def written(self) -> frozenset[Path]:
-        """Directories in which containers can write, of all kept releases of all apps."""
-        paths = set(self.declared)
-        for model in self.app.home.parent.glob("*/releases/*/resolved.json"):
-            with suppress(FileNotFoundError):  # removed meanwhile
-                paths |= _mounted(model, model.stat().st_mtime_ns)
-        return frozenset(paths)
+        """Directories in which containers can write."""
+        return frozenset((*self.declared, *self.mounts.paths, *of_volumes(self._engine)))
 
     @cached_property
     def _written(self) -> frozenset[Identity]:
@@ -131,15 +134,9 @@ class Walk:
             return None
         if is_open or not (self.trusts_users or _only_root_writes(handle.state())):
             who = "the app can" if is_open else "others than root can"
-            raise _link_failure(handle.path / name, who)
+            raise _link_failure(handle.path / name, who, self.mounts.unread)
         # Real, but for its own components, which are looked up in turn.
         return Path(os.path.normpath(handle.path / handle.link_target(name)))
-
-
-@lru_cache(maxsize=1000)
-def _mounted(model: Path, _: int) -> frozenset[Path]:
-    """+ _: when the model was written"""
-    return frozenset(map(Path, written_by_containers(read_json(model))))
 
 
 def _identity(path: Path) -> Identity | None:
@@ -157,8 +154,19 @@ def _only_root_writes(state: os.stat_result) -> bool:
     return state.st_uid == os.geteuid() and not state.st_mode & 0o022
 
 
-def _link_failure(path: Path, who: str) -> Failure:
+@lru_cache(maxsize=1)
+def _real_paths(directories: frozenset[str]) -> tuple[str, ...]:
+    """Of those that are links: /var/lib/docker on another disk."""
+    real = {directory: os.path.realpath(directory) for directory in directories}
+    return tuple(sorted(path for directory, path in real.items() if path not in directories))
+
+
+def _link_failure(path: Path, who: str, unread: tuple[Path, ...]) -> Failure:
+    fix = "replace the link by the directory, or declare its real path in the app file"
+    if unread:
+        lost = f"what the containers of {unread[0]} mount cannot be read"
+        fix += f"; {lost}: if that release is not the current one, rm -r {unread[0]}"
     return Failure(
         f"{path} is a link in a directory that {who} write to: not followed",
-        fix="replace the link by the directory, or declare its real path in the app file",
+        fix=fix,
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import clear
+from gpuhost.runner.lib.files import clear, damaged_path, load_json
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.state.releases import current_id
+from gpuhost.runner.state.transitions import BACKUP, RESTORE_DAMAGED, rule_of
 
 
 def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
@@ -77,19 +77,22 @@ def _referred_to(app: AppPaths) -> set[str]:
     names = set()
     for path in (app.restoring, app.attempt, *files):
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = load_json(path)
             # An operation has the name of the backup that it restores as its id.
             names |= {str(value.get("backup", "")), str(value.get("id", ""))}
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             said = f"{path} cannot be read, and may name a backup that is needed"
             raise Failure(said, fix=_fix(app, path)) from error
     return names
 
 
 def _fix(app: AppPaths, path: Path) -> str:
-    if path in (app.restoring, app.attempt):
-        return "see the table of unfinished work in docs/architecture.md"
+    if path == app.restoring:
+        aside = damaged_path(app.restore)
+        return rule_of(RESTORE_DAMAGED, BACKUP).next.format(home=app.home, aside=aside)
+    if path == app.attempt:
+        return f"mv {path} {damaged_path(path)}"
     first = "release the app again; then, " if path.parent.name == current_id(app) else ""
     return f"{first}if nobody will roll back to that release: rm -r {path.parent}"

@@ -9,6 +9,7 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.backup import backup
 from gpuhost.runner.lib.boot_time import ClockWatch
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import make_directory, remove
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.state.lock import Locked, lock
 from gpuhost.runner.state.release import Release
@@ -28,9 +29,9 @@ def run_scheduled(app: AppPaths, end_unfinished: Callable[[], object]) -> str:
     current = current_id(app)
     if not current:
         raise Failure(f"{app.home.name} has no verified release: there is nothing to back up")
-    app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(app.backups, 0o700)
     path = app.backups / "last.log"
-    path.unlink(missing_ok=True)
+    remove(path)
     log = Log(path)
     declared = Release.open(app, current, log).plan.backup
     if declared is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import secrets as randomness
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.files import load_json, write_json
 from gpuhost.runner.plan import Secret
 from gpuhost.runner.state.release import Release
 
@@ -153,11 +152,10 @@ def _random(secret: Secret) -> str:
 def _read(path: Path) -> dict[str, str]:
     """Raises Failure for a damaged file, so that its secrets are not overwritten."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = load_json(path)
     except FileNotFoundError:
         return {}
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
-        raise Failure(f"{path} is damaged", fix="repair its JSON: it has the generated secrets")
+    except ValueError as error:
+        fix = "repair its JSON: it has the generated secrets"
+        raise Failure(f"{path} is damaged: {error}", fix=fix) from None
     return {name: str(text) for name, text in value.items()}

@@ -7,7 +7,6 @@ an earlier version have none; they are older than all others, by the times in th
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -18,7 +17,14 @@ from pathlib import Path
 from gpuhost.runner.contract import CLOCK_S, AppPaths, from_json
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import clear, pieces, sync_directory, write_json
+from gpuhost.runner.lib.files import (
+    clear,
+    load_json,
+    make_directory,
+    pieces,
+    sync_directory,
+    write_json,
+)
 
 # YYYYMMDD-HHMMSS-REASON. Data that a restore moved aside has other names, and is never removed.
 NAME = re.compile(r"^(\d{8}-\d{6})-[a-z-]+(?:\.(\d+))?$")
@@ -125,7 +131,7 @@ def from_the_future(backups: list[Stored]) -> list[Stored]:
 
 def begin(app: AppPaths, reason: str) -> Path:
     """Create the directory of a new backup (0700), and delete partial ones."""
-    app.backups.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(app.backups, 0o700)
     for path in app.backups.iterdir():
         if PARTIAL.match(path.name):
             clear(path)
@@ -195,10 +201,9 @@ def homes(app: AppPaths) -> list[Path]:
 def read(home: Path) -> Stored | None:
     """None: it has no manifest, or one that cannot be read."""
     try:
-        value = json.loads((home / MANIFEST).read_text(encoding="utf-8"))
-        manifest = from_json(Manifest, value)
+        manifest = from_json(Manifest, load_json(home / MANIFEST))
         if any(item.file != Path(item.file).name for item in manifest.items):
             return None
         return Stored(home, manifest)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError):
         return None

@@ -13,7 +13,7 @@ from gpuhost.runner.contract import is_secret_name
 from gpuhost.runner.docker.resolved_model import Model, extension, running
 from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import keep
+from gpuhost.runner.lib.files import keep, load_json
 from gpuhost.runner.state.release import Release
 
 QUICK = 60
@@ -124,7 +124,7 @@ def config(release: Release) -> Model:
     """The resolved model, with the image names of the user's files. Raises Failure."""
     if release.composed is None:
         try:
-            model = json.loads(release.paths.resolved.read_text(encoding="utf-8"))
+            model = load_json(release.paths.resolved)
             _mask(release, model)
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
             raise Failure(

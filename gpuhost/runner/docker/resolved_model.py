@@ -6,12 +6,15 @@ It is Compose's own JSON, a dict, with one more key for what Compose has no word
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from gpuhost.runner.contract import from_json
 
+# Options of an overlay: where it writes.
+OVERLAY = ("upperdir", "workdir")
 Model = dict[str, Any]
 KEY = "x-gpuhost-release"
 # The profile of a service that is left out: only its image is built, for others that are FROM it.
@@ -56,19 +59,34 @@ def running(model: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def written_by_containers(model: Mapping[str, Any]) -> Iterator[str]:
-    """Paths of the host that the model mounts, except read-only ones."""
-    mounts: list[tuple[Any, Any]] = []
+    """Directories of the host that containers can write to. Raises ValueError for other shapes.
+
+    The root directory is left out: with the whole host, a container needs no link.
+    """
+    try:
+        for source in _writable_sources(model):
+            path = str(source or "").replace("$$", "$")
+            normal = os.path.normpath(f"/{path.lstrip('/')}")
+            if path.startswith("/") and normal != "/":
+                yield normal
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"not a model of Compose: {error}") from None
+
+
+def _writable_sources(model: Mapping[str, Any]) -> Iterator[object]:
+    # Compose writes all volumes in their long form.
     for section in (model.get("services") or {}).values():
         for volume in section.get("volumes") or ():
-            if volume.get("type") == "bind":
-                mounts.append((volume.get("source"), volume.get("read_only")))
+            if volume.get("type") == "bind" and volume.get("read_only") is not True:
+                yield volume.get("source")
     for volume in (model.get("volumes") or {}).values():
-        mounts.append((((volume or {}).get("driver_opts") or {}).get("device"), None))
-    for source, read_only in mounts:
-        path = str(source or "").replace("$$", "$")
-        # With the whole host, a container needs no link.
-        if path.startswith("/") and path != "/" and not read_only:
-            yield path
+        options = (volume or {}).get("driver_opts") or {}
+        yield options.get("device")
+        # An overlay: upperdir=/srv/changes.
+        for option in str(options.get("o") or "").split(","):
+            name, _, value = option.partition("=")
+            if name in OVERLAY:
+                yield value
 
 
 def restart_policy(section: Mapping[str, Any]) -> str:

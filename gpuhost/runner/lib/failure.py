@@ -1,4 +1,4 @@
-"""The exception of a failed stage."""
+"""The exception of a failed stage, and words for others."""
 
 from __future__ import annotations
 
@@ -29,3 +29,11 @@ def explained(what: str, fix: str) -> Iterator[None]:
     except OSError as error:
         name = f"{error.filename!r}: " if error.filename else ""
         raise Failure(f"{what}: {name}{error.strerror or error}", fix=fix) from error
+
+
+def in_words(error: Exception) -> str:
+    """Of an exception that nobody foresaw. A UnicodeError has all the text in its repr, with its
+    secrets.
+    """
+    shown = f"{type(error).__name__}: {error}" if isinstance(error, UnicodeError) else repr(error)
+    return f"gpuhost itself failed: {shown}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,18 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from gpuhost.runner.contract import load_json as load_json
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
+from gpuhost.runner.lib.failure import Failure
 
-# A directory or a link to itself, where a file should be.
-NO_FILE = (errno.EISDIR, errno.ELOOP)
 PIECE = 1 << 20
 
 
 def write(path: Path, text: str, *, mode: int = 0o644) -> None:
     """Write a temporary file, sync it, and rename it; it never has a wider mode than `mode`."""
     temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
+    remove(temporary)
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     # In JSON, \ud800 of an app's answer stays what it is.
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -53,21 +52,6 @@ def write_json(path: Path, value: Mapping[str, object], *, mode: int = 0o644) ->
     write(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", mode=mode)
 
 
-def load_json(path: Path) -> dict[str, Any]:
-    """The object in a file. Raises OSError, or ValueError if the file is damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError:
-        raise ValueError("its JSON is nested too deeply") from None
-    except OSError as error:
-        if error.errno in NO_FILE:
-            raise ValueError(error.strerror) from error
-        raise
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    return value
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a file; {} if it is missing or damaged."""
     try:
@@ -84,7 +68,9 @@ def append(path: Path, line: str) -> None:
     """Append a line and sync it. Of a file that has grown large the newer half is kept."""
     if path.exists() and path.stat().st_size > LARGEST:
         _halve(path)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    # A pipe in its place would block.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+    handle = os.open(path, flags, 0o644)
     with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(line + "\n")
         file.flush()
@@ -126,12 +112,29 @@ def damaged_path(path: Path) -> Path:
     return target
 
 
+def make_way(path: Path) -> None:
+    """Set aside what is no regular file."""
+    if os.path.lexists(path) and not path.is_file():
+        set_aside(path)
+
+
+def make_directory(path: Path, mode: int = 0o755) -> None:
+    """Create a directory, unless it exists. Raises Failure if something else is in its place."""
+    try:
+        path.mkdir(mode, parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise Failure(
+            f"{path} is not a directory",
+            fix=f"if it is a link, mount the disk that it leads to; else mv {path} {path}.damaged",
+        ) from None
+
+
 def point(link: Path, target: str) -> None:
     """Create or change a symbolic link atomically. A directory in its place is set aside."""
     if _is_directory(link):
         set_aside(link)
     temporary = link.with_name(f".{link.name}.new")
-    temporary.unlink(missing_ok=True)
+    remove(temporary)
     temporary.symlink_to(target)
     temporary.rename(link)
     sync_directory(link.parent)

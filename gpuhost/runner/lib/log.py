@@ -86,13 +86,18 @@ class Log:
         stamp = time.strftime("%H:%M:%S", time.gmtime())
         with (
             suppress(OSError),
-            self._path.open("a", encoding="utf-8", errors="replace") as file,
+            open(self._path, "a", encoding="utf-8", errors="replace", opener=_open) as file,
         ):
             if file.tell() < largest:
                 file.writelines(f"{stamp} {line}\n" for line in lines)
             elif not self._is_full:
                 self._is_full = True
                 file.write(f"{stamp} {FULL}\n")
+
+
+def _open(path: str, flags: int) -> int:
+    """A pipe in its place would block."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o644)
 
 
 # For commands whose failure is an expected answer.

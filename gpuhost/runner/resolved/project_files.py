@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.contract import AppPaths, read_text
 from gpuhost.runner.lib.files import clear
 
 
@@ -13,14 +13,15 @@ def forget(app: AppPaths, kept: Iterable[str]) -> tuple[str, ...]:
 
     Returns the digests that are removed.
 
-    Raises OSError if the model of a kept release cannot be read: nothing is removed then.
+    Raises OSError or ValueError if the model of a kept release cannot be read; then nothing is
+    removed.
     """
     if not app.files.is_dir():
         return ()
     releases = [app.release(id_) for id_ in kept]
     # What runs counts too, if the model is lost.
     models = [model for one in releases for model in (one.resolved, one.runs)]
-    used = "".join(model.read_text(encoding="utf-8") for model in models if model.exists())
+    used = "".join(read_text(model) for model in models if model.exists())
     removed = []
     for entry in sorted(app.files.iterdir()):
         # Its path is in the model of each release that mounts it.

@@ -26,7 +26,7 @@ class State:
     def path(self) -> Path | None:
         """The site's file, even if the current release has no site."""
         path = read_json(self._file).get("path")
-        return Path(path) if isinstance(path, str) else None
+        return Path(path) if isinstance(path, str) and path.isprintable() else None
 
     @property
     def loaded(self) -> str:

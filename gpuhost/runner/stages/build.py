@@ -100,7 +100,7 @@ def _build_base(release: Release, step: Step, base: Base, builds: _Builds) -> No
     image changes, so images FROM it are rebuilt only if it does.
     """
     inputs = _inputs(release, base)
-    image, known = images.find(step.name), read_json(release.app.bases).get(step.name, {})
+    image, known = images.find(step.name), _known(release, step)
     is_ours = image is not None and known.get("id") == image.id
     if image is not None and not is_ours:
         release.log.write(f"base {step.name}: kept, gpuhost did not build it ({image.id})")
@@ -113,6 +113,11 @@ def _build_base(release: Release, step: Step, base: Base, builds: _Builds) -> No
     if image is not None:
         entry = {"id": image.id, "from": inputs}
         write_json(release.app.bases, {**read_json(release.app.bases), step.name: entry})
+
+
+def _known(release: Release, step: Step) -> dict[str, object]:
+    known = read_json(release.app.bases).get(step.name)
+    return known if isinstance(known, dict) else {}
 
 
 def _inputs(release: Release, base: Base) -> str:

@@ -23,7 +23,7 @@ from gpuhost.runner.docker.compose import config, services_to_start
 from gpuhost.runner.docker.containers import release_containers
 from gpuhost.runner.docker.resolved_model import restart_policy
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.files import load_json, write_json
 from gpuhost.runner.resolved.host import site_ports
 from gpuhost.runner.state.container import ENDING, Container
 from gpuhost.runner.state.release import Release
@@ -219,7 +219,7 @@ def _write(release: Release, fingerprint: Fingerprint) -> None:
 
 def _read(release: Release) -> Fingerprint | None:
     try:
-        value = json.loads((release.paths.home / NAME).read_text(encoding="utf-8"))
+        value = load_json(release.paths.home / NAME)
         return from_json(Fingerprint, value) if value["format"] == FORMAT else None
     except (OSError, ValueError, TypeError, LookupError):
         return None

@@ -16,7 +16,7 @@ from gpuhost.runner.contract import REMOVE, AppPaths, resume_unit
 from gpuhost.runner.data import schedule
 from gpuhost.runner.lib.commands import run, try_run
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import append, clear
+from gpuhost.runner.lib.files import append, clear, make_way
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.site import certificates, nginx
@@ -69,6 +69,7 @@ def remove(app: AppPaths, by: str) -> list[str]:
     _remove_certificates(release, plans)
     untagged = prune.untag(release, ())
     volumes = [name for project in projects for name in _volumes(project, log)]
+    make_way(app.history)
     ended = {"kind": REMOVE, "app": app.home.name, "by": by, "state": "removed"}
     append(app.history, json.dumps({**ended, "id": "", "started": began, "ended": time.time()}))
     for name in CREATED:

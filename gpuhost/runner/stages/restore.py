@@ -21,7 +21,7 @@ from gpuhost.runner.contract import (
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import write_json
+from gpuhost.runner.lib.files import remove, write_json
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages.engine import as_failure, best_effort, run_or_restore
@@ -128,8 +128,8 @@ def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
     home.home.mkdir(mode=0o700, exist_ok=True)
     if state is None:
         set_restore_aside(app)
-        home.result.unlink(missing_ok=True)
-        home.log.unlink(missing_ok=True)
+        remove(home.result)
+        remove(home.log)
     release = Release.open_current(app, Log(home.log))
     if release is None:
         raise Failure(

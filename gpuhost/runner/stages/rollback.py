@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import asdict, replace
 
 from gpuhost.runner.contract import VERIFIED, AppPaths
 from gpuhost.runner.lib.files import clear, write, write_json
-from gpuhost.runner.plan import load
+from gpuhost.runner.plan import BadPlan, load
 from gpuhost.runner.state.release import Record, read_record
 from gpuhost.runner.state.releases import in_order
 from gpuhost.runner.state.results import read
@@ -39,8 +40,11 @@ def prepare(app: AppPaths, new_id: str, to: str, by: str) -> None:
     clear(temporary)
     temporary.mkdir(mode=0o700, parents=True)
     for name in COPIED:
-        if (target.home / name).exists():
-            shutil.copy2(target.home / name, temporary / name)
+        source = target.home / name
+        if source.is_file():
+            shutil.copy2(source, temporary / name)
+        elif os.path.lexists(source):  # a copy of a pipe or a device would never end
+            raise BadPlan(f"{source} is damaged: not a regular file; release the app again")
     # The other facts belong to the target only.
     record = read_record(target.record)
     write_json(temporary / "record.json", asdict(Record(images=record.images, tags=record.tags)))

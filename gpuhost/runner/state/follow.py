@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.state import results
@@ -26,7 +27,7 @@ def follow(app: AppPaths, release_id: str, offset: int, seconds: float) -> None:
     deadline = began + seconds
     while True:
         state = _state(app, release_id, is_new=time.monotonic() < began + min(seconds, START_S))
-        more = path.stat().st_size > offset if path.exists() else False
+        more = _size(path) > offset
         if more or state != "running" or time.monotonic() > deadline:
             break
         time.sleep(PAUSE)
@@ -36,7 +37,7 @@ def follow(app: AppPaths, release_id: str, offset: int, seconds: float) -> None:
 def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
     path = app.operation(release_id).log
     chunk = b""
-    if path.exists():
+    if _size(path):
         with path.open("rb") as file:
             file.seek(offset)
             chunk = file.read(MAX_BYTES)
@@ -44,7 +45,7 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
     whole = chunk[: chunk.rfind(b"\n") + 1]
     if not whole and (len(chunk) == MAX_BYTES or state == "ended"):
         whole = chunk
-    if state == "ended" and offset + len(whole) < (path.stat().st_size if path.exists() else 0):
+    if state == "ended" and offset + len(whole) < _size(path):
         state = "running"
     result = results.read(app.operation(release_id).result) if state == "ended" else None
     operation = begun(app)
@@ -54,8 +55,13 @@ def _print(app: AppPaths, release_id: str, state: str, offset: int) -> None:
         "result": asdict(result) if result else None,
         "holder": asdict(operation) if operation else None,
     }
-    sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.write(whole.decode("utf-8", "replace"))
+
+
+def _size(path: Path) -> int:
+    """0: it is missing, or no regular file: reading a pipe would never end."""
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _state(app: AppPaths, release_id: str, *, is_new: bool) -> str:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gpuhost.runner.contract import from_json
+from gpuhost.runner.contract import from_json, read_state
 from gpuhost.runner.lib import boot_time
-from gpuhost.runner.lib.files import NO_FILE, append
+from gpuhost.runner.lib.files import append
 
 START = "start"  # a runner started on it
 BEGIN = "begin"  # a stage
@@ -105,13 +105,11 @@ def _durations(entries: list[Entry]) -> Iterator[float]:
 def _lines(path: Path) -> list[bytes]:
     """At least one, the last of which has no end."""
     try:
-        return path.read_bytes().split(b"\n")
+        return read_state(path).split(b"\n")
     except FileNotFoundError:
         return [b""]
-    except OSError as error:
-        if error.errno in NO_FILE:
-            return [b"no file", b""]
-        raise
+    except ValueError:
+        return [b"no journal", b""]
 
 
 def _entry(line: bytes) -> Entry | None:

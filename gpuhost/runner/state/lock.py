@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, Operation
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import make_directory
 from gpuhost.runner.state.operations import begun
 
 LOCKS = Path("/proc/locks")
@@ -50,9 +52,9 @@ def lock(
     + patience: seconds to wait for a backup; it does not wait for an operation
     + waits: called once, when the wait begins
 
-    Raises Locked.
+    Raises Locked, or Failure if there can be no lock.
     """
-    app.home.mkdir(parents=True, exist_ok=True)
+    make_directory(app.home)
     began = time.monotonic()
     with _opened(app.lock) as file:
         is_waiting = False
@@ -69,8 +71,13 @@ def lock(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    """The file of the lock, for root only: whoever can open it can hold the lock."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """The file of the lock, for root only: whoever can open it can hold the lock.
+
+    What else is in its place is not set aside: another process may just have done that.
+    """
+    if os.path.lexists(path) and not path.is_file():
+        raise Failure(f"{path} is not a file", fix=f"mv {path} {path}.damaged")
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(file, 0o600)
         yield file
@@ -90,7 +97,7 @@ def is_locked(app: AppPaths) -> bool:
     """Whether a process holds the lock; does not try to take it, which could block an operation."""
     try:
         stat = app.lock.stat()
-    except FileNotFoundError:
+    except OSError:
         return False
     locks = (line.split() for line in LOCKS.read_text(encoding="ascii").splitlines())
     return any(words[1:2] == ["FLOCK"] and _is_of(stat, *words[5:6]) for words in locks)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 
 from gpuhost.runner.contract import RELEASE, REMOVE, RESTORE, ROLLBACK, AppPaths, Operation
 from gpuhost.runner.lib.files import read_json, remove, write_json
 
+# The name of a directory of a release or of a backup.
+ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,99}")
 KINDS = (RELEASE, ROLLBACK, RESTORE, REMOVE)
 
 
 def begun(app: AppPaths) -> Operation | None:
     """The operation that has begun and not ended: in progress, or interrupted."""
     operation = Operation.lenient(read_json(app.attempt))
-    if operation.kind in KINDS and (operation.id or operation.kind == REMOVE):
-        return operation
-    return None
+    is_known = ID.fullmatch(operation.id) or (operation.kind == REMOVE and not operation.id)
+    return operation if operation.kind in KINDS and is_known else None
 
 
 def begin(app: AppPaths, operation: Operation) -> None:

@@ -14,6 +14,8 @@ from gpuhost.runner.plan import BadPlan, Plan, load
 from gpuhost.runner.state.container import Before
 from gpuhost.runner.state.releases import current_id
 
+AGAIN = "release the app again"
+
 
 @dataclass(frozen=True)
 class Owned:
@@ -118,7 +120,8 @@ class Release:
     @cached_property
     def secrets(self) -> dict[str, str]:
         """Name to value: given with the release, or generated on this host."""
-        values = {**_values(self.app.generated), **_values(self.paths.given)}
+        kept = _values(self.app.generated, "repair its JSON: it has the generated secrets")
+        values = {**kept, **_values(self.paths.given)}
         return {name: str(value) for name, value in values.items()}
 
     def remember(self, **changed: object) -> None:
@@ -133,13 +136,13 @@ def read_record(path: Path) -> Record:
     try:
         return from_json(Record, values)
     except (AttributeError, TypeError, ValueError) as error:
-        raise BadPlan(f"{path} is damaged: {error}") from error
+        raise BadPlan(f"{path} is damaged: {error}; {AGAIN}") from error
 
 
-def _values(path: Path) -> dict[str, object]:
+def _values(path: Path, fix: str = AGAIN) -> dict[str, object]:
     try:
         return load_json(path)
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise BadPlan(f"{path} is damaged: {error}") from error
+        raise BadPlan(f"{path} is damaged: {error}; {fix}") from error

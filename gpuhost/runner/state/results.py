@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, Result, from_json
-from gpuhost.runner.lib.files import append, load_json, write_json
+from gpuhost.runner.lib.files import append, load_json, make_way, write_json
 from gpuhost.runner.state.release import Release
 
 
@@ -18,6 +18,7 @@ def write(release: Release, result: Result) -> None:
 
 def audit(app: AppPaths, result: Result) -> None:
     """Append a line to the app's history."""
+    make_way(app.history)
     line = {k: v for k, v in asdict(result).items() if k not in ("output", "logs")}
     append(app.history, json.dumps(line, ensure_ascii=False))
 

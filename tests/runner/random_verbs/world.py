@@ -103,7 +103,9 @@ class World:
             with output.open("w") as file:
                 os.dup2(file.fileno(), 1)
                 os.dup2(file.fileno(), 2)
-                sys.stdout = sys.stderr = open(1, "w", closefd=False)  # noqa: SIM115
+                sys.stdout = sys.stderr = open(  # noqa: SIM115
+                    1, "w", errors="backslashreplace", closefd=False
+                )
                 signal.alarm(LIMIT_S)
                 fake_stages(self)
                 sys.argv = ["runner.pyz", verb, str(self.app.paths.home), *arguments]

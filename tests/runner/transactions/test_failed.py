@@ -179,6 +179,15 @@ def test_an_internal_error_restores_the_previous_release(app: AppPaths, stages: 
     assert "gpuhost itself failed: KeyError('services')" in ended.said
 
 
+def test_an_internal_error_of_a_text_does_not_tell_the_text(app: AppPaths, stages: Stages) -> None:
+    """A secret of a damaged file, which nothing masks."""
+    with pytest.raises(UnicodeEncodeError) as raised:
+        "s3cret-\ud800".encode()
+    stages.wrong["verify"] = raised.value
+    ended = run_transaction(a_release(app, NEW))
+    assert "UnicodeEncodeError: 'utf-8' codec" in ended.said and "s3cret" not in ended.said
+
+
 def test_an_interrupted_undo_continues_and_knows_the_cause(app: AppPaths, stages: Stages) -> None:
     with_old(app)
     stages.wrong |= {"verify": Failure("GPU not used"), f"activate {OLD}": Cut()}

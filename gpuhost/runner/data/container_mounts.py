@@ -1,0 +1,91 @@
+"""Directories of the host in which containers can write, of all kept releases of all apps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from gpuhost.runner.contract import AppPaths, ReleasePaths, read_state
+from gpuhost.runner.docker.resolved_model import written_by_containers
+from gpuhost.runner.lib.files import load_json, read_json
+from gpuhost.runner.plan import BadPlan, load
+
+# Stages that start containers, as the journal has them.
+STARTING = (b'"up"', b'"migrate"')
+
+
+@dataclass(frozen=True)
+class Mounts:
+    """+ unread: releases whose containers may write anywhere in the shared/ of their app"""
+
+    paths: frozenset[Path]
+    unread: tuple[Path, ...] = ()
+
+
+def of_all_apps(apps: Path) -> Mounts:
+    """+ apps: the directory of all apps"""
+    paths: set[Path] = set()
+    unread = []
+    for home in sorted(apps.glob("*/releases/[!.]*")):
+        found = _of_release(ReleasePaths(home))
+        if found is None:
+            unread.append(home)
+            found = _anything(AppPaths(home.parent.parent), ReleasePaths(home))
+        paths |= found
+    return Mounts(frozenset(paths), tuple(unread))
+
+
+def of_volumes(engine: Path) -> Iterator[Path]:
+    """What volumes bind, also those that no model describes. + engine: its data directory"""
+    for options in engine.glob("volumes/*/opts.json"):
+        device = read_json(options).get("MountDevice")
+        if isinstance(device, str) and device.startswith("/"):
+            yield Path(device)
+
+
+def _of_release(release: ReleasePaths) -> frozenset[Path] | None:
+    """None: it has started containers, and what they mount is lost."""
+    models = [release.resolved, release.runs]
+    # What runs has the same mounts, if one of the two is lost.
+    known = [mounted for model in models if (mounted := _of_model(model)) is not None]
+    if known:
+        return frozenset().union(*known)
+    if release.override.exists():  # of an older gpuhost, and not activated since
+        return frozenset()
+    is_damaged = any(map(os.path.lexists, models))
+    return None if is_damaged or _has_started(release) else frozenset()
+
+
+def _of_model(model: Path) -> frozenset[Path] | None:
+    """None: it is missing or damaged."""
+    try:
+        return _mounted(model, model.stat().st_mtime_ns)
+    except (OSError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=1000)
+def _mounted(model: Path, _: int) -> frozenset[Path]:
+    """+ _: when the model was written"""
+    return frozenset(map(Path, written_by_containers(load_json(model))))
+
+
+def _has_started(release: ReleasePaths) -> bool:
+    try:
+        events = read_state(release.journal)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return any(stage in events for stage in STARTING)
+
+
+def _anything(app: AppPaths, release: ReleasePaths) -> frozenset[Path]:
+    try:
+        declared = load(release.plan).directories
+    except BadPlan:
+        declared = ()
+    return frozenset((app.shared, *(app.shared / directory.path for directory in declared)))
