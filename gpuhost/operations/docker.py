@@ -95,7 +95,8 @@ def engine(
     if reason and not adopt:
         refuse("docker", reason)
         return
-    mistake = _is_somebody_elses_mistake(snapshot) or bool(snapshot.docker.config.refused)
+    config = snapshot.docker.config
+    mistake = _is_somebody_elses_mistake(snapshot) or bool(config.values and config.refused)
     if snapshot.docker.engine is None and mistake:
         refuse("docker", _repair_first(snapshot))
         return

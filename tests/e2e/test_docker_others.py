@@ -204,12 +204,12 @@ def test_podman_and_a_nodes_containerd(hosts: Hosts) -> None:
     found = check(host)
     assert found.status["docker.engines"] == "ok"
     assert "podman-docker installed" in found.findings["docker.packages"]["actual"]
-    assert "podman-docker" in deploy(host, deploy=ALONE).stderr
     host.run("systemctl start podman.socket")
     assert "/run/podman/podman.sock" in check(host).findings["docker.engines"]["actual"]
     run = deploy(host, deploy=ALONE)
     assert "/run/podman/podman.sock" in run.stderr
-    assert "adopt=True" in run.stderr
+    assert "replaces podman-docker: set adopt=True" in run.stderr
+    assert host.run("dpkg-query -W -f '${Status}' podman-docker").stdout == "install ok installed"
     host.run("DEBIAN_FRONTEND=noninteractive apt-get -q -y purge podman podman-docker")
     host.run(f"{INSTALL} containerd runc", timeout=300)
     run = deploy(host, deploy=ALONE)

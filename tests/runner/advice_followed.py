@@ -13,7 +13,7 @@ import pytest
 
 from gpuhost.checks.deployed.directories import _chown
 from gpuhost.runner.contract import REMOVE, RESTORE
-from gpuhost.runner.data import backup, directories, retention, secrets, stored
+from gpuhost.runner.data import backup, directories, retention, safe_paths, secrets, stored
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import load_json, write_json
@@ -182,6 +182,21 @@ def delete_a_release_that_cannot_be_read(host: Host) -> None:
     paths.release(NEW).record.write_text("{")
     retention.prune(paths, 1, "", Log(told))
     assert "release the app again; then, if" in told.read_text().splitlines()[-1]
+
+
+def delete_a_release_whose_mounts_are_lost(host: Host) -> None:
+    older = host.app.release(OLDER)
+    older.paths.resolved.write_text("{")
+    older.paths.journal.write_text('{"event": "begin", "stage": "up", "at": 1.0}\n')
+    models = host.app.paths.home.parent / "models-of-the-host"
+    models.mkdir()
+    (host.app.paths.shared / "models").symlink_to(models)
+    release = Release.open(host.app.paths, NEW)
+    advice = failing(lambda: safe_paths.open_directory(release, "models").__enter__())
+    shell(command_in(advice, "rm -r"))
+    with safe_paths.open_directory(release, "models") as opened:
+        assert opened.state().st_ino == models.stat().st_ino
+    assert release.paths.home.is_dir()
 
 
 def _make_backups(host: Host, number: int) -> None:

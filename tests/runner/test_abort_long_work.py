@@ -200,7 +200,7 @@ def test_a_restore_is_aborted_while_it_stages(
 
     def asked(paths: Any) -> str:
         if looks():
-            abort_request.request(paths, BOB)
+            abort_request.request(paths, operation, BOB)
         return requested_by(paths)
 
     monkeypatch.setattr(abort_request, "requested_by", asked)

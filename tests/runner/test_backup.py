@@ -126,9 +126,9 @@ def test_a_scheduled_backup_is_of_the_current_release(app: App) -> None:
 def test_the_log_of_a_scheduled_backup_says_why_it_failed(app: App) -> None:
     app.release(OLD, backup=Backup(paths=("data",)), is_current=True)
     with pytest.raises(Failure):
-        scheduled_backup.run_scheduled(app.paths)
+        scheduled_backup.run_scheduled(app.paths, nothing_left)
     log = (app.paths.backups / "last.log").read_text()
-    assert "FAILED: data does not exist, but the current release declares it" in log
+    assert "no backup was made: data does not exist, but the current release declares it" in log
     assert "-> find out why it is gone" in log
 
 

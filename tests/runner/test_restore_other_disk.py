@@ -26,7 +26,6 @@ from tests.runner.restore_fixtures import (
     NOW,
     THEN,
     Activation,
-    Cut,
     a_backup,
     activated,
     app_data,
@@ -34,6 +33,7 @@ from tests.runner.restore_fixtures import (
     root,
     state,
 )
+from tests.runner.running import Cut
 
 __all__ = ["activated", "app", "mounted", "programs"]
 

@@ -155,18 +155,10 @@ def test_a_log_that_cannot_be_compressed_is_kept_and_told(
 def test_a_state_with_any_value_is_written_anew(app: App, known: object) -> None:
     log = app.data("logs/a.log", "small")
     declare(app, "logs/*.log")
-    rotation.state_of(app.paths).parent.mkdir()
     key = repr(str(log))
     write_json(rotation.state_of(app.paths), {key: known})
     assert rotate(app.paths)
     assert 0 < json.loads(rotation.state_of(app.paths).read_text())[key] <= time.time()
-
-
-def test_a_file_in_place_of_the_directory_of_the_state_is_set_aside(app: App) -> None:
-    declare(app, "logs/*.log")
-    rotation.state_of(app.paths).parent.write_text("damaged")
-    assert rotate(app.paths)
-    assert (app.paths.home / "logrotate.damaged").read_text() == "damaged"
 
 
 def test_names_that_are_not_utf_8_are_rotated_too(app: App) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from gpuhost.runner.data import archive
@@ -35,7 +36,8 @@ def fetch(release: Release) -> None:
         _make(release, source, temporary)
     except BaseException:
         # It may be what fills the disk.
-        clear(temporary)
+        with suppress(OSError), abort.cleanup():
+            clear(temporary)
         raise
     # Before the rename: after a power cut `source` must not contain empty files.
     abort.in_background(os.sync)
