@@ -126,17 +126,17 @@ def test_what_an_app_appends_meanwhile_disorders_nothing(
     declare(app, "logs/*.log")
     numbers, seek, written = iter(range(90_000, 200_000)), os.lseek, [log.read_text()]
 
-    def append_and_seek(*words: int) -> int:
-        if len(written) > 50:
-            return seek(*words)
-        lines = "".join(f"{next(numbers):06} later\n" for _ in range(40))
-        with log.open("a") as file:
-            file.write(lines)
-        written.append(lines)
-        return seek(*words)
+    def seek_and_append(*words: int) -> int:
+        found = seek(*words)
+        if len(written) < 50:
+            lines = "".join(f"{next(numbers):06} later\n" for _ in range(40))
+            with log.open("a") as file:
+                file.write(lines)
+            written.append(lines)
+        return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "lseek", append_and_seek)
+        patched.setattr(os, "lseek", seek_and_append)
         assert rotate(app.paths)
     copied = unpacked(log.with_name("a.log.1.gz"))
     assert len(copied) > len(written[0])
