@@ -132,6 +132,13 @@ def test_a_container_without_nvidia_smi_and_without_a_node_has_no_card(programs:
     assert ask_for_cards("one", 0, RESERVED, environment()) == (NO_CARDS, "")
 
 
+def test_a_program_of_the_container_that_prints_without_end_is_stopped(programs: Programs) -> None:
+    programs.answer("docker exec *", then="exec yes")
+    state, evidence = ask_for_cards("one", 0, RESERVED, environment())
+    assert state == CARDS_UNKNOWN
+    assert "printed too much" in evidence
+
+
 @pytest.mark.parametrize(
     ("opened", "state"),
     [(0, CARDS_HELD), (1, CARDS_LOST), (6, CARDS_UNKNOWN), (255, CARDS_UNKNOWN)],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -96,3 +99,43 @@ def test_an_app_that_did_not_answer_before_has_no_downtime(app: App, site: Site)
         measuring.begin()
     assert measuring.seconds is None
     assert Downtime(app.release("20260103-000000-cccccccc")).seconds is None
+
+
+@pytest.mark.parametrize(
+    "endless", [b"HTTP/1.1 200 " + b"O" * 9, b"HTTP/1.1 200 OK\r\nX: a", b"HTTP/1.1 100 C\r\n\r\n"]
+)
+def test_an_answer_without_end_is_none(
+    app: App, monkeypatch: pytest.MonkeyPatch, endless: bytes
+) -> None:
+    """It is asked in the main thread, which nothing else would end."""
+    monkeypatch.setattr(downtime, "TIMEOUT", 0.2)
+    monkeypatch.setattr(downtime, "PAUSE", 0.01)
+    ended = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        taken, _ = server.accept()
+        with taken, suppress(OSError):
+            taken.sendall(endless)
+            while not ended.wait(0.05):
+                taken.sendall(endless if b" 100 " in endless else endless[-1:])
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        dripping = threading.Thread(target=drip, args=(server,), daemon=True)
+        dripping.start()
+        request = HttpRequest(f"http://127.0.0.1:{server.getsockname()[1]}/health")
+        verify = Verify(steps=(VerifyStep("it answers", request=request),))
+        with Downtime(app.release(verify=verify)) as measuring:
+            measuring.begin()
+        ended.set()
+        dripping.join()
+    assert measuring.seconds is None
+
+
+def test_a_redirect_is_an_answer_and_is_not_followed(app: App, site: Site) -> None:
+    """An app could have root call another service of the host."""
+    site.replies["/health"] = (302, {"Location": site.url("/-/quit")}, b"")
+    with measured(app, site) as measuring:
+        measuring.begin()
+        time.sleep(0.1)
+    assert {one.path for one in site.asked} == {"/health"}
+    assert measuring.seconds == 0.0

@@ -118,6 +118,31 @@ def test_holes_are_not_packed(app: App) -> None:
     assert (log.stat().st_size, log.with_name("only-a-hole.log").stat().st_size) == (0, 0)
 
 
+def test_what_an_app_appends_meanwhile_disorders_nothing(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy is a beginning of what was written."""
+    log = app.data("logs/a.log", "".join(f"{n:06} first\n" for n in range(90_000)))
+    declare(app, "logs/*.log")
+    numbers, seek, written = iter(range(90_000, 200_000)), os.lseek, [log.read_text()]
+
+    def seek_and_append(*words: int) -> int:
+        found = seek(*words)
+        if len(written) < 50:
+            lines = "".join(f"{next(numbers):06} later\n" for _ in range(40))
+            with log.open("a") as file:
+                file.write(lines)
+            written.append(lines)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "lseek", seek_and_append)
+        assert rotate(app.paths)
+    copied = unpacked(log.with_name("a.log.1.gz"))
+    assert len(copied) > len(written[0])
+    assert "".join(written).startswith(copied)
+
+
 def too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotation, "LIMIT_S", -1)
 

@@ -20,9 +20,11 @@ from gpuhost.runner.contract import (
 )
 from gpuhost.runner.data import exchange
 from gpuhost.runner.lib import abort
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.stages import restore as restoring
 from gpuhost.runner.stages.carry_out import Exit
+from gpuhost.runner.stages.engine import MAX_STARTS
 from gpuhost.runner.stages.restore_state import read_state
 from gpuhost.runner.state import operations, results, transitions
 from gpuhost.runner.state.lock import lock
@@ -30,10 +32,12 @@ from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import NEW, app, programs
 from tests.runner.restore_fixtures import (
     NOW,
+    THEN,
     activated,
     app_data,
     state,
 )
+from tests.runner.running import Cut
 from tests.runner.unfinished_host import (
     BAD,
     NEWEST,
@@ -254,3 +258,37 @@ def test_restored_data_that_the_app_wrote_to_is_kept_by_the_undo(host: Host) -> 
     host.monkeypatch.setattr("gpuhost.runner.stages.activation.activate", activate)
     assert host.run("restore", host.backup, "--by", "ada") == Exit.FAILED
     assert (state(host.app), "acknowledged" in host.words) == (NOW, True)
+
+
+def _no_room(*_: object) -> None:
+    raise Failure("no room")
+
+
+def test_a_restore_that_ended_and_was_not_tidied_up_is_done_again(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(restoring, "end_restore", _no_room)
+        assert host.verb(RESTORE) == Exit.GOOD
+        host.write("days later")
+        # The controller does, before each restore.
+        restoring.paths(host.app.paths, host.backup).result.unlink()
+        assert host.verb(RESTORE) == Exit.FAILED
+    assert state(host.app) != THEN
+    assert host.verb(RESTORE) == Exit.GOOD
+    assert state(host.app) == THEN
+    assert "days later" in host.words
+
+
+def test_a_restore_that_kills_its_runner_each_time_is_undone(host: Host) -> None:
+    host.activated.wrong = [Cut() for _ in range(MAX_STARTS)]
+    for verb in (RESTORE, *[transitions.RESUME] * (MAX_STARTS - 1)):
+        with pytest.raises(Cut):
+            host.verb(verb)
+    host.verb(transitions.RESUME)
+    result = results.read(restoring.paths(host.app.paths, host.backup).result)
+    assert result and (result.state, result.said) == (
+        "restored",
+        f"the runner was interrupted {MAX_STARTS} times",
+    )
+    assert state(host.app) == NOW

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from gpuhost.runner.data.safe_paths import require_no_way_out
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory
-from tests.runner.host_fixtures import ME, NEW, OLD, App, app, as_resolved
+from gpuhost.runner.stages.render import render, write_host_files
+from tests.runner.host_fixtures import ME, NEW, OLD, App, Programs, app, as_resolved, programs
 
-__all__ = ["app"]
+__all__ = ["app", "programs"]
 
 
 def mounting(app: App, *paths: str) -> dict[str, object]:
@@ -88,3 +90,29 @@ def test_a_directory_that_becomes_a_link_while_it_is_looked_at(
     monkeypatch.setattr(DirectoryHandle, "look", look)
     with pytest.raises(Failure, match=r"web: .*/sub/models: Not a directory"):
         require_no_way_out(release, sub / "models", "web")
+
+
+@pytest.mark.parametrize("target", ["../secrets", "../cache/" + "../" * 12 + "etc"])
+def test_a_link_that_a_copy_of_the_source_brings(app: App, programs: Programs, target: str) -> None:
+    """In the source it does not lead out; beside the data of the app it does."""
+    release = app.release(
+        is_current=False,
+        directories=(Directory("data", ME, "0755"), Directory("cache", ME, "0755")),
+        compose=("compose.yaml",),
+    )
+    deep = Path("data", *"abcdefghijklmnop")
+    (release.source / deep).mkdir(parents=True)
+    (release.source / deep / "file").write_text("")
+    (release.source / "compose.yaml").write_text("services: {}\n")
+    (release.source / "cache").symlink_to(deep)
+    (release.source / "data/m").symlink_to(target)
+    volumes = [
+        {"type": "bind", "source": str(release.source / path), "target": f"/{path}"}
+        for path in ("data", "cache", "data/m")
+    ]
+    model = {"services": {"web": {"image": "x", "volumes": volumes}}}
+    programs.answer("docker compose * config *", json.dumps(model))
+    programs.answer("docker compose * config --services", "web\n")
+    render(release)
+    with pytest.raises(Failure, match=r"data/m is a link"):
+        write_host_files(release)

@@ -13,16 +13,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 SECONDS = 8
 AT_ONCE, MOST = 8, 32
+# Bytes of an answer; a line for each card, and one for each of its instances.
+MOST_OUTPUT = 1 << 16
 LONGEST = 300
 APPS = "/opt/gpuhost/"
 # has: it can use them; lost: it could, and cannot any more; none: it has none; gone: it has stopped
@@ -89,7 +94,8 @@ def judge(status: int | None, output: str, use: str = RESERVED) -> tuple[str, st
     """What `nvidia-smi -L` in the container says; status None: it did not end in time."""
     text = " ".join(output.split())[:LONGEST]
     if status is None:
-        return CARDS_UNKNOWN, f"nvidia-smi did not end within {SECONDS} s in it"
+        text = f"nvidia-smi did not end within {SECONDS} s in it, or printed too much"
+        return CARDS_UNKNOWN, text
     if use == BY_RUNTIME and NO_DEVICES in output.lower():
         return NO_CARDS, ""
     if match := LOST_TEXT.search(output):
@@ -113,21 +119,38 @@ def ask_for_cards(
     """
     words = ("docker", "exec", container, "nvidia-smi", "-L")
     try:
-        done = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return judge(None, "")
+        status, output = _run(words, environment)
     except OSError as error:
         return CARDS_UNKNOWN, str(error)
-    found = judge(done.returncode, done.stdout.decode(errors="replace"), use)
+    found = judge(status, output.decode(errors="replace"), use)
     return _open_node(pid) if found[0] == NO_CARDS else found
+
+
+def _run(words: tuple[str, ...], environment: Mapping[str, str] | None) -> tuple[int | None, bytes]:
+    """The exit status and the output; None: no end in time, or of its output.
+
+    The program is one of the container, which can print without end.
+    """
+    deadline, output = time.monotonic() + SECONDS, b""
+    with subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+    ) as process:
+        assert process.stdout is not None
+        number = process.stdout.fileno()
+        while len(output) < MOST_OUTPUT and (left := deadline - time.monotonic()) > 0:
+            if not select.select([number], [], [], left)[0]:
+                break
+            piece = os.read(number, MOST_OUTPUT)
+            output += piece
+            if not piece:
+                with suppress(subprocess.TimeoutExpired):
+                    return process.wait(left), output
+        process.kill()
+    return None, b""
 
 
 def _open_node(pid: int) -> tuple[str, str]:

@@ -160,8 +160,10 @@ def _data(log: BinaryIO, end: int) -> Iterator[bytes]:
             hole = os.lseek(log.fileno(), position, os.SEEK_HOLE)
         except OSError:  # nothing but a hole follows, or the app has truncated it
             return
-        log.seek(position)
-        while position < min(hole, end) and (piece := log.read(min(PIECE, hole - position))):
+        # Not by the file object: its buffer may have read on into what the app appends.
+        while position < min(hole, end) and (
+            piece := os.pread(log.fileno(), min(PIECE, hole - position), position)
+        ):
             yield piece
             position += len(piece)
 

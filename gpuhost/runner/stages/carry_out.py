@@ -100,6 +100,8 @@ def run_restore(app: AppPaths, name: str, by: str) -> Exit:
     """
     try:
         aborted_by = _end_unfinished_operation(app, RESTORE, name)
+        if begun(app) is None:
+            restore_stages.end_ended(app)
     except Failure as failure:
         operation = Operation(RESTORE, name, by, time.time())
         return _exit_status(restore_stages.refuse(app, operation, failure))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
 
+from gpuhost.runner.site.http import NoAnswer, ask
 from gpuhost.runner.state.release import Release
 
 PAUSE = 0.1
@@ -92,12 +90,8 @@ def union_s(intervals: Iterable[Interval]) -> float:
 
 
 def _answers(url: str) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    """An error of the app itself is an answer; one of a gateway means that the app is down."""
     try:
-        with opener.open(url, timeout=TIMEOUT):
-            return True
-    except urllib.error.HTTPError as error:
-        # An error of the app itself is an answer; one of a gateway means that the app is down.
-        return error.code < 500
-    except (OSError, ValueError, http.client.HTTPException):
+        return ask(url, seconds=TIMEOUT).status < 500
+    except NoAnswer:
         return False

@@ -78,8 +78,11 @@ def write_host_files(release: Release) -> None:
     ensure_resolved(release)
     directories.make(release)
     _require_no_way_out(release)
-    for path in extension(config(release)).copies:
-        seed.seed(release, path)
+    if copies := extension(config(release)).copies:
+        for path in copies:
+            seed.seed(release, path)
+        # The source may have brought a link that leads out.
+        _require_no_way_out(release)
     _write_runs(release, secrets.place_files(release))
 
 

@@ -69,6 +69,16 @@ def restore(app: AppPaths, name: str, by: str) -> Result:
     return result
 
 
+def end_ended(app: AppPaths) -> None:
+    """Tidy up after a restore that has ended: its state would pass for one that goes on.
+
+    Raises Failure.
+    """
+    state = read_state(app)
+    if state and state.step in (DONE, UNDO_DONE):
+        end_restore(app, state)
+
+
 def refuse(app: AppPaths, operation: Operation, failure: Failure) -> Result:
     """Store the result of a restore that does not begin."""
     result = _failed(app, operation, failure, FAILED)

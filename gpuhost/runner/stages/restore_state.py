@@ -10,7 +10,7 @@ from gpuhost.runner.contract import RESTORE, AppPaths, from_json
 from gpuhost.runner.data.exchange import Exchange
 from gpuhost.runner.data.stored import Manifest, Stored
 from gpuhost.runner.lib.files import load_json, write_json
-from gpuhost.runner.state.journal import BEGIN, END, UNDO, Entry, Journal
+from gpuhost.runner.state.journal import BEGIN, END, START, UNDO, Entry, Journal
 
 STAGING, EXCHANGING, UNDOING = "staging", "exchanging", "undoing"
 # The previous data is back; the app has not been verified with it yet.
@@ -55,6 +55,7 @@ class State:
     output: tuple[str, ...] = ()
     fix: str = ""
     aborted_by: str = ""
+    starts: int = 1  # of the runner
 
     @property
     def undone(self) -> str:
@@ -82,8 +83,15 @@ class StateJournal(Journal):
 
     def note(self, event: str, stage: str = "") -> None:
         self.entries.append(Entry.now(event, stage))
+        # The first start is before the file.
+        if event == START and self._path.exists():
+            self.store(starts=self.state.starts + 1)
         if step := STEPS.get((event, stage)):
             self.store(step=step)
+
+    @property
+    def starts(self) -> int:
+        return self.state.starts
 
     def store(self, **changed: object) -> None:
         """Raises OSError; then the state is as before."""
