@@ -195,6 +195,9 @@ _PLAIN: dict[str, Callable[[str], Any]] = {
 
 def _text(node: ScalarNode) -> str:
     text: str = node.value
+    if node.tag == f"{TAG}binary":
+        # Compose decodes it: to a path or a key that nobody sees in the file.
+        raise BadYaml(_line(node), "!!binary: write the text itself")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise BadYaml(_line(node), "an escape in double quotes is not a character")
     return text

@@ -19,9 +19,9 @@ from gpuhost.runner.contract import PLACEHOLDERS
 FETCH_SECONDS = 300
 READ_SECONDS = 60
 TREE = "040000"
-# A link to a file is a file, as for Compose; its text is that of its target.
+# A link to a file is a file, as for Compose; its text is that of its target. Linux follows as many.
 LINK = "120000"
-MAX_LINKS = 8
+MAX_LINKS = 40
 NAMES = ("refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*")
 
 
@@ -139,8 +139,8 @@ class GitFiles:
         return self.git.require("cat-file", "blob", blob).out
 
     def _resolved(self, path: str) -> str:
-        """The path with links in it followed; the path itself if they lead out."""
-        for _ in range(MAX_LINKS):
+        """The path with links in it followed; "", which no file has, if they are too many."""
+        for _ in range(MAX_LINKS + 1):
             parts = path.split("/")
             ways = ("/".join(parts[:count]) for count in range(1, len(parts) + 1))
             link = next((way for way in ways if self.entries.get(way) == LINK), None)
@@ -148,8 +148,10 @@ class GitFiles:
                 return path
             try:
                 target = self._blob(link).decode("utf-8", "replace")
-            except (BadGit, Unreadable):
-                return path
+            except Unreadable:
+                return path  # as large as it is, it cannot be read as a file either
+            except BadGit:
+                return ""
             rest = path.removeprefix(link)
             path = posixpath.normpath(posixpath.join(posixpath.dirname(link), target) + rest)
-        return path
+        return ""

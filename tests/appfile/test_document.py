@@ -40,7 +40,6 @@ SCALARS: dict[str, Any] = {
     "!override 5": Tagged(OVERRIDE, 5),
     '!override "5"': Tagged(OVERRIDE, "5"),
     "!unknown yes": "yes",
-    "!!binary aGk=": "aGk=",
     "!!timestamp 2026-11-22": "2026-11-22",
     "!<tag:x,1:y> 1": 1,
 }
@@ -134,6 +133,16 @@ def test_invalid_documents(text: str, line: int, said: str) -> None:
         read(text)
     assert error.value.message.startswith(said)
     assert error.value.line == line
+
+
+@pytest.mark.parametrize(
+    "text", ["a: 1\nb: !!binary aGk=\n", "a: 1\n!!binary aGk=: 1\n",
+             "a: 1\nb: [!<tag:yaml.org,2002:binary> aGk=]\n"]
+)  # fmt: skip
+def test_encoded_text_which_compose_decodes_is_refused(text: str) -> None:
+    with pytest.raises(BadYaml, match="!!binary: write the text itself") as error:
+        read(text)
+    assert error.value.line == 2
 
 
 def test_aliases_that_expand_to_millions_of_values() -> None:

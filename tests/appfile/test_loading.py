@@ -90,6 +90,23 @@ FILES: list[tuple[bytes, list[str]]] = [
             ":6: secrets.c.file: ../c leads out of the source; set x-gpuhost.source to a dir",
         ],
     ),
+    *(
+        (
+            b"services:\n  a:\n    image: a\n    " + written.encode(),
+            [f":4: services.a.{key}: {path} is not the app's: "],
+        )
+        for written, key, path in (
+            (
+                "env_file: /opt/gpuhost/other/current/secrets.env",
+                "env_file",
+                "/opt/gpuhost/other/current/secrets.env",
+            ),
+            ("env_file: [{path: //etc/shadow, required: false}]", "env_file", "//etc/shadow"),
+            ("label_file: /var/lib/docker/x", "label_file", "/var/lib/docker/x"),
+            ("build: /opt/gpuhost/other", "build", "/opt/gpuhost/other"),
+            ("build: {context: /}", "build", "/"),
+        )
+    ),
     (b"services:\n  a: \xff", [":2: not UTF-8"]),
     (b"\xff\xfes\x00", [":1: not UTF-8"]),
     (b"a: [", [":1: not YAML: while parsing a flow node: expected the node content, but found '"]),
@@ -106,6 +123,13 @@ def test_invalid_files(text: bytes, said: list[str], tmp_path: Path) -> None:
     assert len(lines) == len(said)
     for line, beginning in zip(lines, said, strict=True):
         assert line.replace(str(tmp_path), "TMP").startswith(beginning)
+
+
+def test_a_path_of_the_host_that_its_author_may_name(tmp_path: Path) -> None:
+    path = tmp_path / "tts.yaml"
+    files = "/etc/tts.env, /srv/tts.env, /opt/gpuhost/tts/shared/x.env"
+    path.write_text(f"services:\n  a:\n    build: /srv/tts\n    env_file: [{files}]\n")
+    assert [file.path for file in load(path).compose.services["a"].env_files] == files.split(", ")
 
 
 # One mistake in where the project is, and the only line about it.

@@ -17,7 +17,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Plan
 from gpuhost.runner.stages.render import render
 from gpuhost.runner.state.release import Release
-from tests.runner.fake_tools import put_first_in_path, tool
+from tests.runner.fake_tools import hide_nothing_without_root, put_first_in_path, tool
 
 # What `docker` answers beside `docker compose`.
 DOCKER = """\
@@ -68,6 +68,7 @@ def put_docker(
         networks=shlex.join(networks),
     )
     tool(directory, "docker", text)
+    hide_nothing_without_root(directory)
     put_first_in_path(monkeypatch, directory)
 
 

@@ -210,3 +210,23 @@ def test_large_files_and_links(repository: Path, url: str, tmp_path: Path) -> No
         for name in ("file", "link"):
             with pytest.raises(Unreadable, match="larger than 1048576 bytes"):
                 files.read(name)
+
+
+def test_a_chain_of_links_is_followed_as_linux_does_or_leads_nowhere(
+    repository: Path, url: str, tmp_path: Path
+) -> None:
+    """A link itself is never taken for a file: its text is chosen like a name, "{x-a: 1}"."""
+
+    def blob(text: str) -> str:
+        (tmp_path / "text").write_text(text)
+        return _git(repository, "hash-object", "-w", str(tmp_path / "text"))
+
+    chain = [f"120000 blob {blob(f'l{n + 1}')}\tl{n}" for n in range(44)]
+    ends = (f"120000 blob {blob('end')}\tl44", f"100644 blob {blob('services: {}')}\tend")
+    commit = _commit(repository, _tree(repository, *chain, *ends), "chain")
+    with commit_files(Source(git=url), GivenSecrets(), commit) as files:
+        assert (files.kind("l5"), files.read("l5")) == (Kind.FILE, "services: {}")
+        for name in ("l0", "l1"):
+            assert files.kind(name) is Kind.ABSENT
+            with pytest.raises(Unreadable):
+                files.read(name)

@@ -19,6 +19,7 @@ from gpuhost.runner.lib.files import point, write, write_json
 from gpuhost.runner.plan import Plan
 from gpuhost.runner.resolved.services import services as started
 from gpuhost.runner.state.release import Release
+from tests.runner.fake_tools import hide_nothing_without_root
 
 OLD, NEW = "20260101-000000-aaaaaaaa", "20260102-000000-bbbbbbbb"
 ME = f"{os.getuid()}:{os.getgid()}"
@@ -156,6 +157,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     directory = tmp_path / "bin"
     directory.mkdir()
     monkeypatch.setattr(commands, "PATH", f"{directory}:{commands.PATH}")
+    hide_nothing_without_root(directory)
     made = Programs(directory)
     made.answer("docker image inspect *", status=1)
     return made

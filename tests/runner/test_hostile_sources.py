@@ -20,6 +20,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear
 from gpuhost.runner.plan import Edit, Source
 from gpuhost.runner.resolved import env_values, tree
+from gpuhost.runner.resolved.path_facts import Use
 from gpuhost.runner.stages import source as stage
 from gpuhost.runner.stages.build import build
 from gpuhost.runner.stages.render import render
@@ -159,6 +160,52 @@ def test_a_build_follows_no_link_out_that_an_earlier_attempt_left(
     with pytest.raises(Failure, match=f"^{name} is a link that leads out of the source"):
         build(release)
     assert not [call for call in programs.calls if " build" in call]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        {"context": "/opt/gpuhost/other"},
+        {"context": "//opt/gpuhost/other/"},
+        {"context": "/"},
+        {"context": "LINK"},
+        {"context": ".", "dockerfile": "/etc/ssh/key"},
+        {"context": ".", "additional_contexts": {"x": "/var/lib/docker/volumes"}},
+        {"context": ".", "ssh": ["default=/root/.ssh/id_ed25519"]},
+        {"context": ".", "cache_from": ["type=local,src=/opt/gpuhost/other/shared"]},
+        {"context": ".", "cache_to": ["type=local,dest=/var/lib/gpuhost"]},
+    ],
+    ids=str,
+)
+def test_a_build_reads_nothing_that_is_not_the_apps(
+    app: App, programs: Programs, tmp_path: Path, build: dict[str, object]
+) -> None:
+    (tmp_path / "link").symlink_to("/opt/gpuhost/other")
+    if build["context"] == "LINK":
+        build = {"context": str(tmp_path / "link")}
+    programs.compose({"web": {"build": build}})
+    release = app.release(source=Source("archive", "r"))
+    release.source.mkdir()
+    with pytest.raises(Failure, match=r"^web: build reads .*: .* is (gpuhost's|the )") as failed:
+        render(release)
+    assert "name a path of the source" in failed.value.fix
+
+
+@pytest.mark.parametrize(
+    "path", ["/srv/model", "SHARED/model", "SOURCE", "https://x.invalid/y.git"]
+)
+def test_a_build_reads_the_apps_paths(app: App, programs: Programs, path: str) -> None:
+    release = app.release(source=Source("archive", "r"))
+    release.source.mkdir()
+    path = path.replace("SHARED", str(app.paths.shared)).replace("SOURCE", str(release.source))
+    programs.compose({"web": {"build": {"context": path}}})
+    render(release)
+    assert release.paths.resolved.exists()
+
+
+def test_two_slashes_name_the_same_path() -> None:
+    for path in ("/opt/gpuhost/other", "//opt/gpuhost/other", "///opt//gpuhost/x/../other/"):
+        assert Use({"source": path}, "source", "bind", "web").path == "/opt/gpuhost/other"
 
 
 ENV_TEXTS = {

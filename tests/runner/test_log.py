@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from gpuhost.rollout.progress import Progress
 from gpuhost.runner.contract import RELEASE, Masking, Operation, Result
 from gpuhost.runner.lib import commands, files, running
 from gpuhost.runner.lib import log as log_module
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
+from gpuhost.runner.state import follow
 
 FULL = Path("/dev/full")
 
@@ -162,3 +164,29 @@ def test_half_a_character_in_an_answer_is_kept(tmp_path: Path) -> None:
     files.append(tmp_path / "history", json.dumps(value, ensure_ascii=False))
     assert files.read_json(tmp_path / "result.json") == value
     assert json.loads((tmp_path / "history").read_text()) == value
+
+
+@pytest.mark.parametrize("separator", ["\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("marker", ["== verify", "FAILED in up: y", "10:00:00 == verify"])
+def test_no_program_and_no_text_of_one_starts_or_fails_a_stage(
+    tmp_path: Path, separator: str, marker: str
+) -> None:
+    log, said, warned = Log(tmp_path / "log"), [], []
+    log.stage("build")
+    text = f"{marker}{separator}{marker}{separator}"
+    commands.try_run(log, "printf", "%s", text, seconds=60)
+    log.write(f"{marker}: {text}")
+    log.loud(text)
+    log.failed("build", text)
+    progress = Progress(said.append, warned.append)
+    progress.read((tmp_path / "log").read_text().splitlines())
+    progress.end()
+    assert (said, [line.split()[0] for line in warned]) == ([], ["build"])
+    assert marker in (tmp_path / "log").read_text()
+
+
+def test_the_longest_line_of_a_program_is_followed_whole(tmp_path: Path) -> None:
+    """Else its program could choose what the next part of the log begins with."""
+    line = "\U0001f600" * (running.LONGEST_LINE * 2)
+    commands.try_run(Log(tmp_path / "log"), "cat", stdin=line, seconds=60)
+    assert (tmp_path / "log").stat().st_size < follow.MAX_BYTES

@@ -172,6 +172,33 @@ def test_git_lfs_files_are_logged(app: App, repository: Repository) -> None:
     assert "in Git LFS are not fetched" in release.paths.log.read_text()
 
 
+@pytest.mark.parametrize(
+    ("attribute", "content"),
+    [
+        ("working-tree-encoding=ASCII//TRANSLIT", "\u2170nclude: [/elsewhere]\n"),
+        ("working-tree-encoding=UTF-32", "services: {}\n"),
+        ("text eol=crlf", "one\ntwo\n"),
+        ("ident", "$Id$\n"),
+        ("filter=lfs", "version 1\n"),
+    ],
+)
+def test_files_have_the_bytes_of_the_commit(
+    app: App, repository: Repository, attribute: str, content: str
+) -> None:
+    (repository.work / "compose.yaml").write_bytes(content.encode())
+    repository.commit("without attributes: git would convert what is added")
+    (repository.work / ".gitattributes").write_text(f"compose.yaml {attribute}\n")
+    repository.git(repository.work, "add", ".gitattributes")
+    repository.git(repository.work, "commit", "-q", "-m", "attributes")
+    repository.git(repository.work, "push", "-q", "origin", "HEAD:main")
+    commit = repository.git(repository.work, "rev-parse", "HEAD")
+    release = app.release(source=from_git(commit, repository.url))
+    source.fetch(release)
+    assert (release.paths.source / "compose.yaml").read_bytes() == content.encode()
+    # A version that is read from .git is not one of changed files.
+    assert repository.git(release.paths.source, "status", "--porcelain") == ""
+
+
 def test_attributes_that_are_a_link_are_not_read(
     app: App, repository: Repository, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from gpuhost.appfile.compose.default_files import NAMES, default_files
 from gpuhost.appfile.compose.interpolation import OnHost
@@ -18,6 +19,7 @@ from gpuhost.appfile.compose.sources import FileError, FileLine, Sources
 from gpuhost.appfile.compose.uses import Uses
 from gpuhost.appfile.compose.variables import DOTENV, Variables, example_of, read_dotenv
 from gpuhost.appfile.document import Document
+from gpuhost.runner.contract import APPS, why_secret
 
 
 @dataclass(frozen=True)
@@ -174,13 +176,34 @@ def _kinds(compose: ComposeFile, project: ProjectFiles) -> Iterator[tuple[str, K
 
 
 def _outside(compose: ComposeFile, sources: Sources) -> Iterator[FileError]:
-    """Paths that lead out of the source, which is all that the host gets."""
-    for key_path, path in _paths(compose):
+    """Paths that lead out of the source, which is all that the host gets; or to others' files."""
+    for key_path, path in (*_paths(compose), *_paths_of_host(compose)):
         if leads_out(path):
             said = f"{'.'.join(key_path)}: {path.removeprefix('./')} leads out of the source"
             fix = "set x-gpuhost.source to a directory that contains it, or change the path with "
             fix += "source.edits"
             yield FileError(*sources.where(key_path), f"{said}; {fix}")
+        elif path.startswith("/") and (reason := why_secret(path, _shared(path))):
+            said = f"{'.'.join(key_path)}: {path} is not the app's: {reason}"
+            yield FileError(*sources.where(key_path), f"{said}; name a file of the source")
+
+
+def _shared(path: str) -> str:
+    """The directory of an app's data that has the path: only the host knows whether it is another
+    app's.
+    """
+    parts = PurePosixPath(path).parts[: len(APPS.parts) + 2]
+    return str(PurePosixPath(*parts)) if parts[-1] == "shared" else ""
+
+
+def _paths_of_host(compose: ComposeFile) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Files that Compose or a build reads as root. A mount is refused on the host, if it is to be;
+    it also knows the app's own directory.
+    """
+    for name, service in compose.services.items():
+        yield from ((("services", name, "label_file"), path) for path in service.label_files)
+        if service.build and service.build.context.startswith("/"):
+            yield ("services", name, "build"), service.build.context
 
 
 def _paths(compose: ComposeFile) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -42,8 +42,10 @@ from gpuhost.runner.contract.paths import ReleasePaths as ReleasePaths
 from gpuhost.runner.contract.proxy_names import is_proxy as is_proxy
 from gpuhost.runner.contract.replace_once import replace_once as replace_once
 from gpuhost.runner.contract.reserved_paths import RESERVED as RESERVED
+from gpuhost.runner.contract.reserved_paths import SECRET as SECRET
 from gpuhost.runner.contract.reserved_paths import is_within as is_within
 from gpuhost.runner.contract.reserved_paths import why_reserved as why_reserved
+from gpuhost.runner.contract.reserved_paths import why_secret as why_secret
 from gpuhost.runner.contract.result import FAILED as FAILED
 from gpuhost.runner.contract.result import RESTORE_FAILED as RESTORE_FAILED
 from gpuhost.runner.contract.result import RESTORED as RESTORED

@@ -45,6 +45,19 @@ RESERVED = {
     ),
     **dict.fromkeys((str(APPS), "/var/lib/gpuhost"), GPUHOST),
 }
+# Of what is the system's, or a login's: what only root may read. The engine's state in /run has the
+# environment of every container.
+SYSTEM_SECRETS = (
+    *("/etc/gshadow", "/etc/gshadow-", "/etc/shadow", "/etc/shadow-", "/etc/sudoers.d"),
+    *("/etc/kubernetes", "/etc/letsencrypt", "/etc/ssh", "/etc/ssl/private", "/etc/wireguard"),
+    *("/root/.aws", "/root/.gnupg", "/root/.kube", "/root/.ssh", "/run/containerd", "/run/docker"),
+    *("/var/backups", "/var/lib/letsencrypt", "/var/spool"),
+)
+# No file of a project may name these, nor what is in them, for Compose or a build to read as root.
+SECRET = {
+    **{path: owner for path, owner in RESERVED.items() if owner in (ENGINE, GPUHOST)},
+    **dict.fromkeys(SYSTEM_SECRETS, SYSTEM),
+}
 # Only the directories themselves: other programs use them too.
 SHARED_BY_ALL = (
     *("/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/var", "/var/cache", "/var/lib"),
@@ -88,6 +101,22 @@ def why_reserved(path: str, shared: str = "", more: Iterable[str] = ()) -> str:
     if normal in SHARED_BY_ALL:
         return f"{normal} is for all programs; use a directory of the app in it"
     return _of_system(normal) or _of_login(normal) or _own_name(normal)
+
+
+def why_secret(path: str, shared: str = "") -> str:
+    """Why Compose or a build may not read this absolute path as a file of the project; "": it may.
+
+    + shared: the directory of the app's own data
+    """
+    normal = posixpath.normpath(f"/{path.lstrip('/')}")
+    if shared and is_within(normal, shared):
+        return ""
+    owners = (
+        f"{directory} is {owner}"
+        for directory, owner in SECRET.items()
+        if is_within(normal, directory) or is_within(directory, normal)
+    )
+    return next(owners, "")
 
 
 def is_within(path: str, directory: str) -> bool:

@@ -31,6 +31,8 @@ SETTINGS = (
     *("-c", "gc.auto=0"),
     *("-c", "advice.detachedHead=false"),
 )
+# Files get the bytes that the commit has: the controller has read those, and counted them.
+ATTRIBUTES = "* -text !eol !ident !filter !working-tree-encoding\n"
 LOCAL = {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
 # Refs that keep fetched commits in the app's copy of the repository.
 KEPT = "refs/gpuhost/kept/"
@@ -174,6 +176,9 @@ class _Checkout:
         except Failure as failure:
             raise _Damaged(failure.said, output=failure.output, fix=failure.fix) from failure
         require_room(self.release.log, self.into, commit)
+        attributes = self.into / ".git/info/attributes"
+        attributes.parent.mkdir(exist_ok=True)
+        attributes.write_text(ATTRIBUTES, encoding="ascii")
         files = (f"--work-tree={self.into}", "checkout", "--quiet", "--force", "--detach", commit)
         self._local("git checkout", git_dir, *files)
 

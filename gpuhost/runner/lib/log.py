@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from gpuhost.runner.contract import STAGE, Masking
+from gpuhost.runner.contract import STAGE, STAGE_FAILED, Masking
 from gpuhost.runner.lib import proxy
 from gpuhost.runner.lib.sizes import format_size
 
@@ -19,6 +19,8 @@ LOUD = "!" * 78
 LARGEST_LOG = 64 << 20
 LARGEST = LARGEST_LOG + (4 << 20)
 FULL = f"the log has {format_size(LARGEST_LOG)}: further output of commands is left out"
+# Before a line of a program that begins as one of the stages does.
+QUOTE = "| "
 # Characters at which Compose splits a value: ports, volumes, images, addresses.
 SEPARATORS = re.compile(r"[\s:;,/@=|?&#]+")
 
@@ -68,19 +70,28 @@ class Log:
         return self.masked(line) if len(line) <= length else self.masked_start(line[:length])
 
     def stage(self, name: str) -> None:
-        self.write(f"{STAGE}{name}")
+        self._write([f"{STAGE}{_one_line(name)}"], LARGEST)
+
+    def failed(self, stage: str, said: str) -> None:
+        first, *rest = self.masked(said).split("\n")
+        head = f"{STAGE_FAILED}{_one_line(stage)}: {_one_line(first)}"
+        self._write([head, *map(_unmarked, rest)], LARGEST)
 
     def loud(self, *lines: str) -> None:
         """Write lines that a reader cannot miss."""
         self.write("\n".join((LOUD, *lines, LOUD)))
 
     def write(self, text: str) -> None:
-        """Write a line; on a full disk it is lost, and the work continues."""
-        self._write(self.masked(text).splitlines() or [""], LARGEST)
+        """Write a line; on a full disk it is lost, and the work continues.
+
+        It never starts or ends a stage: a failure's text may be a program's.
+        """
+        lines = self.masked(text).rstrip("\n").split("\n")
+        self._write([*map(_unmarked, lines)], LARGEST)
 
     def output(self, line: str) -> None:
         """Write a line of a command's output, which is masked already."""
-        self._write([line], LARGEST_LOG)
+        self._write([_unmarked(line)], LARGEST_LOG)
 
     def _write(self, lines: list[str], largest: int) -> None:
         stamp = time.strftime("%H:%M:%S", time.gmtime())
@@ -93,6 +104,17 @@ class Log:
             elif not self._is_full:
                 self._is_full = True
                 file.write(f"{stamp} {FULL}\n")
+
+
+def _one_line(text: str) -> str:
+    """Readers of the log may end a line at a carriage return, or at U+2028."""
+    return " ".join(text.splitlines())
+
+
+def _unmarked(line: str) -> str:
+    """A line that a reader cannot take for one of the stages."""
+    line = _one_line(line)
+    return f"{QUOTE}{line}" if line.startswith((STAGE, STAGE_FAILED)) else line
 
 
 def _open(path: str, flags: int) -> int:

@@ -22,6 +22,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.lib.source_paths import read_text
 from gpuhost.runner.resolved.env_values import guessed_secrets
+from gpuhost.runner.resolved.hidden_paths import hiding
 from gpuhost.runner.resolved.read_back import readable, with_absolute_profiles, with_own_keys
 from gpuhost.runner.resolved.refusals import refusal
 from gpuhost.runner.state.release import Release
@@ -135,6 +136,10 @@ def _text(release: Release, file: Path) -> str:
 
 
 def _words(release: Release, named: tuple[Path, ...] = ()) -> tuple[str, ...]:
+    return hiding(release.app, _compose(release, named))
+
+
+def _compose(release: Release, named: tuple[Path, ...]) -> tuple[str, ...]:
     if release.is_old:
         return legacy_words(release, pinned=False)
     directory = project_directory(release)

@@ -75,7 +75,9 @@ class Use:
     @property
     def path(self) -> str:
         text = str(self.holder[self.key]).removeprefix(self.prefix)
-        return posixpath.normpath(text.replace("$$", "$"))
+        normal = posixpath.normpath(text.replace("$$", "$"))
+        # Which keeps two slashes.
+        return normal[1:] if normal.startswith("//") else normal
 
     def put(self, path: str) -> None:
         """Name another path."""

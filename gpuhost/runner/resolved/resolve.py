@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from gpuhost.runner.contract import ENV_EXAMPLES
+from gpuhost.runner.contract import ENV_EXAMPLES, why_secret
 from gpuhost.runner.data import secrets, seed
 from gpuhost.runner.data.env_file import text
 from gpuhost.runner.docker import compose
@@ -16,7 +18,7 @@ from gpuhost.runner.docker.compose import project_directory
 from gpuhost.runner.docker.resolved_model import Model
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import keep
-from gpuhost.runner.lib.source_paths import leads_out, read_text
+from gpuhost.runner.lib.source_paths import leads_out, read_text, resolved
 from gpuhost.runner.resolved import tree
 from gpuhost.runner.resolved.asking import Answer, ask_compose
 from gpuhost.runner.resolved.change import Changed, change, change_old
@@ -28,6 +30,8 @@ from gpuhost.runner.state.release import Release
 IGNORE = ".dockerignore"
 # BuildKit reads a lower-case name too.
 DOCKERFILE = "Dockerfile"
+# Keys of a build that can name paths of the host.
+OF_THE_HOST = ("context", "dockerfile", "additional_contexts", "ssh", "cache_from", "cache_to")
 
 
 def resolve(release: Release) -> Changed:
@@ -90,8 +94,32 @@ def _copies(release: Release) -> Iterator[str]:
 
 
 def refuse_contexts_out(release: Release, model: Model) -> None:
-    """Raises Failure if a build would follow a link out of the source."""
+    """Raises Failure if a build would follow a link out of the source, or names what is not the
+    app's.
+    """
     _refuse_links_out(release.source, _contexts(release, model))
+    for name, section in model["services"].items():
+        for path in _absolute(section.get("build") or {}):
+            real = str(resolved(Path(path)))
+            if not Path(real).is_relative_to(resolved(release.source)):
+                _refuse_secret(f"{name}: build", path, real, str(release.app.shared))
+
+
+def _refuse_secret(where: str, path: str, real: str, shared: str) -> None:
+    for one in (path, real):
+        if reason := why_secret(one, shared):
+            raise Failure(
+                f"{where} reads {path}: {reason}", fix="name a path of the source, or another one"
+            )
+
+
+def _absolute(build: Mapping[str, Any]) -> Iterator[str]:
+    """Paths of the host that a build reads or writes: also in `type=local,src=/cache`."""
+    for key in OF_THE_HOST:
+        value = build.get(key) or ()
+        values = value.values() if isinstance(value, dict) else value
+        for one in (value,) if isinstance(value, str) else values:
+            yield from (piece for piece in re.split("[=,]", str(one)) if piece.startswith("/"))
 
 
 def _contexts(release: Release, model: Model) -> Iterator[str]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpuhost.runner.contract import FAILED, RESTORE_FAILED, STAGE_FAILED, VERIFIED, Result
+from gpuhost.runner.contract import FAILED, RESTORE_FAILED, VERIFIED, Result
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.boot_time import ClockWatch
 from gpuhost.runner.lib.failure import Failure, in_words
@@ -169,7 +169,7 @@ def _undo(work: Work, failure: Failure) -> Result:
 
 def _failed(work: Work, failure: Failure) -> Result:
     stage, said = work.journal.last_begun, work.log.masked(failure.said)
-    work.log.write(f"{STAGE_FAILED}{stage}: {said}")
+    work.log.failed(stage, said)
     details = {"stage": stage, "said": said, "fix": failure.fix, "output": failure.output}
     if isinstance(failure, abort.Aborted):
         return work.result(FAILED, **details, aborted_by=failure.by)

@@ -14,8 +14,9 @@ from gpuhost.runner.state.lock import is_locked
 from gpuhost.runner.state.operations import begun
 
 PAUSE = 0.2
-# Of one answer; the rest is in the next one.
-MAX_BYTES = 200_000
+# Of one answer; the rest is in the next one. More than the longest line of a program (65536
+# characters, of 4 bytes each): the middle of a line must not be taken for the beginning of one.
+MAX_BYTES = 1 << 19
 # A new operation may take this long to start.
 START_S = 5.0
 
