@@ -19,6 +19,8 @@ LOUD = "!" * 78
 LARGEST_LOG = 64 << 20
 LARGEST = LARGEST_LOG + (4 << 20)
 FULL = f"the log has {format_size(LARGEST_LOG)}: further output of commands is left out"
+# Characters of a text of any size: more of it is neither masked nor shown.
+LONGEST = 1 << 16
 # Characters at which Compose splits a value: ports, volumes, images, addresses.
 SEPARATORS = re.compile(r"[\s:;,/@=|?&#]+")
 
@@ -66,6 +68,11 @@ class Log:
     def masked_line(self, line: str, length: int) -> str:
         """+ length: of a longer one only the beginning, with so many characters at most"""
         return self.masked(line) if len(line) <= length else self.masked_start(line[:length])
+
+    def beginning(self, text: str, length: int) -> str:
+        """Of a text of any size, masked before it is cut: no part of a secret is at its end."""
+        masked = self.masked_line(text, LONGEST)
+        return masked if len(masked) <= length else f"{masked[:length]}…"
 
     def stage(self, name: str) -> None:
         self.write(f"{STAGE}{name}")
