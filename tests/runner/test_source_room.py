@@ -13,15 +13,18 @@ import pytest
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import seed
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import pieces
 from gpuhost.runner.lib.room import Room
 from gpuhost.runner.plan import Directory
 from gpuhost.runner.resolved import tree
+from gpuhost.runner.stages import source
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import ME, App
+from tests.runner.repositories import Repository, from_git, isolated_host, repository
 from tests.runner.restore_fixtures import mounted, root
 from tests.runner.running import Cut
 
-__all__ = ["mounted"]
+__all__ = ["isolated_host", "mounted", "repository"]
 
 pytestmark = root
 MB = 1 << 20
@@ -111,7 +114,7 @@ def test_an_ended_copy_leaves_no_part(
 ) -> None:
     release = a_release(small, a=4)
     before = free(small)
-    real = tree.pieces
+    real = pieces
 
     def ended(file: BinaryIO) -> Iterator[bytes]:
         for number, piece in enumerate(real(file)):
@@ -148,3 +151,21 @@ def test_what_a_killed_runner_left_is_deleted_before_room_is_asked_for(small: Ap
     (left / "a").write_bytes(os.urandom(MB) * 22)
     keep(release)
     assert not left.exists()
+
+
+@pytest.mark.parametrize("size", [14, 7], ids=["than the disk", "twice"])
+def test_a_commit_that_is_larger_fills_no_disk(
+    small: App, repository: Repository, mounted: Callable[..., None], size: int
+) -> None:
+    """The second is fetched, and needs as much again for the release."""
+    mounted("-o", "remount,size=12m", small.paths.home.parent)
+    for home in (repository.home, repository.work):
+        repository.git(home, "config", "core.compression", "0")
+    (repository.work / "weights").write_bytes(os.urandom(size * MB))
+    release = small.release(source=from_git(repository.commit("large"), repository.url))
+    with pytest.raises(Failure, match=r"the commit is larger than the disk .* has room for") as end:
+        source.fetch(release)
+    assert "source.ref" in end.value.fix
+    assert free(small) > 4 * MB
+    assert not [*small.paths.git.rglob("tmp_*"), *release.paths.home.glob(".source*")]
+    assert "damaged" not in release.paths.log.read_text()
