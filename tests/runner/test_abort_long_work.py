@@ -130,7 +130,8 @@ def seeds(app: App) -> Callable[[], None]:
         try:
             seed.seed(release, "data")
         except Failure:
-            assert "data" in seed.unfinished(app.paths)
+            has_begun = any((app.paths.shared / "data").glob("*"))
+            assert not has_begun or "data" in seed.unfinished(app.paths)
             raise
         assert names(app.paths.shared / "data") == set(NAMES)
         assert seed.unfinished(app.paths) == {}

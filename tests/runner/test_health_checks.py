@@ -58,8 +58,8 @@ def release(app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> Re
 
 
 @pytest.mark.parametrize("name", ANSWERING)
-def test_the_last_answer_and_how_often_it_was_the_same(name: str) -> None:
-    said = in_words([from_inspect(inspected(name))])
+def test_the_last_answer_and_how_often_it_was_the_same(release: Release, name: str) -> None:
+    said = in_words(release, [from_inspect(inspected(name))])
     assert said == f"health check of web: last answer {RECORDED[name]['says']}"
 
 
@@ -85,10 +85,10 @@ def test_an_app_that_says_that_it_loads_needs_more_time(
     assert raised.value.fix == waiting.MORE_TIME
 
 
-def test_without_an_answer_the_state_is_said() -> None:
-    assert in_words([from_inspect(inspected("hour"))]) == "web is starting"
+def test_without_an_answer_the_state_is_said(release: Release) -> None:
+    assert in_words(release, [from_inspect(inspected("hour"))]) == "web is starting"
     restarting = from_inspect(inspected("curlf", Status="restarting"))
-    assert in_words([restarting]) == "web is unhealthy"
+    assert in_words(release, [restarting]) == "web is unhealthy"
 
 
 @pytest.mark.parametrize(

@@ -365,7 +365,7 @@ def test_a_commit_with_more_files_than_a_host_can_have(
 def test_a_commit_that_is_larger_than_the_disk(
     app: App, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit_size, "RESERVE", 1 << 60)
+    monkeypatch.setattr(commit_size, "BLOCK", 1 << 60)
     release = app.release(source=from_git(repository.first, repository.url))
     with pytest.raises(Failure, match=r"needs .* or more; the disk of .* has .* free"):
         stage.fetch(release)

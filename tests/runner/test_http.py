@@ -20,7 +20,6 @@ def test_the_answer() -> None:
         answer = ask(site.url("/health?deep=1"), seconds=10)
     assert (answer.status, answer.text) == (200, "all \u00fc good\n")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    assert answer.beginning == "all \u00fc good"
     assert not answer.clipped
 
 

@@ -127,6 +127,7 @@ def test_what_does_not_fit_is_refused(app: App, members: list[Add], said: str) -
     assert said in failure.value.said
     assert failure.value.fix
     assert not release.paths.source.exists()
+    assert not release.paths.unpacked_overlay.exists()
     assert sorted(app.paths.shared.rglob("*")) == before
     assert app.data("data", "of the app").read_text() == "of the app"
 

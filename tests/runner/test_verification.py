@@ -11,6 +11,7 @@ import pytest
 from gpuhost.runner.docker.containers import LONGEST_LINE
 from gpuhost.runner.lib import running as reading
 from gpuhost.runner.lib.commands import Outcome
+from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.plan import Expect, Verify, VerifyStep
 from gpuhost.runner.site.answers import at, mismatch
 from gpuhost.runner.site.http import Answer
@@ -123,7 +124,7 @@ def test_answers_that_are_accepted(expect: Expect) -> None:
         "nothing": None,
     }
     headers = {"content-type": "Application/JSON; charset=utf-8"}
-    assert mismatch(Answer(200, headers, json.dumps(value).encode()), expect) is None
+    assert mismatch(Answer(200, headers, json.dumps(value).encode()), expect, NOWHERE) is None
 
 
 @pytest.mark.parametrize("path", ["b", "a.1.c", "a.x", "a.0.b.c", "", "a.-1"])

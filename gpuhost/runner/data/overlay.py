@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gpuhost.runner.data import archive
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.files import clear
@@ -26,7 +28,16 @@ def lay_over(release: Release, source: Path) -> None:
     """
     unpacked = release.paths.unpacked_overlay
     clear(unpacked)
-    archive.unpack(release.paths.overlay, unpacked)
+    try:
+        archive.unpack(release.paths.overlay, unpacked)
+        _lay_over(release, source, unpacked)
+    finally:
+        # After a failure it may be what fills the disk.
+        with suppress(OSError), abort.cleanup():
+            clear(unpacked)
+
+
+def _lay_over(release: Release, source: Path, unpacked: Path) -> None:
     names = sorted(_names(unpacked))
     problems = [text for name in names if (text := _problem(name, unpacked / name, source))]
     if problems:
@@ -35,7 +46,6 @@ def lay_over(release: Release, source: Path) -> None:
     replaced = [name for name in files if (source / name).exists()]
     for name in names:
         _put(unpacked / name, source / name)
-    clear(unpacked)
     _require_links_inside(source, files)
     for verb, some in (("adds", set(files) - set(replaced)), ("replaces", replaced)):
         if some:

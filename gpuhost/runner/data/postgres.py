@@ -13,10 +13,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from gpuhost.runner.data import stored
-from gpuhost.runner.data.room import Room
 from gpuhost.runner.lib.commands import run, stream, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
+from gpuhost.runner.lib.room import Room
 from gpuhost.runner.plan import Postgres
 
 QUICK = 60

@@ -9,9 +9,10 @@ from pathlib import Path
 from gpuhost.runner.data import directories
 from gpuhost.runner.data.exchange import PRIVATE, Exchange, places
 from gpuhost.runner.data.mount_points import require_renamable
-from gpuhost.runner.data.room import Room
+from gpuhost.runner.data.room import require_room
 from gpuhost.runner.data.safe_paths import locate, open_directory, open_parent, open_recorded
 from gpuhost.runner.data.stored import Item, Stored
+from gpuhost.runner.lib.room import Room
 from gpuhost.runner.state.release import Release
 
 
@@ -96,4 +97,4 @@ def _require_space(release: Release, parts: Iterable[Part]) -> None:
             needs[disk] = needs.get(disk, 0) + part.item.unpacked
             found[disk] = above.path, Room.of(above)
     for disk, (path, room) in found.items():
-        room.require(needs[disk], str(path))
+        require_room(room, needs[disk], str(path))

@@ -6,7 +6,8 @@ import errno
 import os
 import posixpath
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO
 
 from gpuhost.runner.contract import AppPaths
@@ -15,11 +16,13 @@ from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import pieces, read_json, write_json
+from gpuhost.runner.lib.room import Room, on_disk, require_left
 from gpuhost.runner.lib.source_paths import open_real, resolved
 from gpuhost.runner.state.release import Release
 
 # A file that is not complete.
 PART = ".gpuhost-part"
+FREE_SPACE = "free disk space, and release again: the copy continues"
 
 
 def seed(release: Release, path: str) -> None:
@@ -34,23 +37,15 @@ def seed(release: Release, path: str) -> None:
     has_begun = path in copied or path in unfinished(app)
     if copied.get(path) or (not has_begun and _exists(release, path)):
         return
-    write_json(app.copying, {**unfinished(app), path: release.plan.id})
-    release.remember(copied={**copied, path: False})
-    real = resolved(release.source / path)
-    above, name = posixpath.split(path)
     try:
-        if real.is_dir():
-            with (
-                open_real(release.source, real) as source,
-                open_directory(release, path, make=True) as into,
-            ):
-                _copy_content(source, into, into.state())
-        else:
-            with (
-                open_real(release.source, real.parent) as source,
-                open_directory(release, above or ".", make=True) as into,
-            ):
-                _copy(source, real.name, into, name, into.state())
+        with _opened(release, path) as (source, into, names):
+            need = sum(_missing(source, own, into, name) for own, name in names.items())
+            what = f"to copy {path} of the source to shared/"
+            Room.of(into).require(need, what, str(into.path), FREE_SPACE)
+            write_json(app.copying, {**unfinished(app), path: release.plan.id})
+            release.remember(copied={**copied, path: False})
+            for own, name in names.items():
+                _copy(source, own, into, name, into.state())
     except (OSError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "directories are too deep"
         raise Failure(f"copying {path} of the source to shared/: {reason}") from None
@@ -75,16 +70,50 @@ def _exists(release: Release, path: str) -> bool:
         return False
 
 
-def _copy_content(source: DirectoryHandle, into: DirectoryHandle, owner: os.stat_result) -> None:
-    for name in source.names():
-        abort.look()
-        _copy(source, name, into, name, owner)
+@contextmanager
+def _opened(
+    release: Release, path: str
+) -> Iterator[tuple[DirectoryHandle, DirectoryHandle, dict[str, str]]]:
+    """A directory of the source, the one of shared/, and what is copied: name to new name.
+
+    Raises Failure or OSError.
+    """
+    real = resolved(release.source / path)
+    is_directory = real.is_dir()
+    above, name = posixpath.split(path)
+    with (
+        open_real(release.source, real if is_directory else real.parent) as source,
+        open_directory(release, path if is_directory else above or ".", make=True) as into,
+    ):
+        names = {each: each for each in source.names()} if is_directory else {real.name: name}
+        into.discard(PART)
+        yield source, into, names
+
+
+def _missing(source: DirectoryHandle, own: str, into: DirectoryHandle | None, name: str) -> int:
+    """Bytes on the disk that a copy still needs. What an interrupted one has left is deleted.
+
+    + into: None: it does not exist yet
+    """
+    abort.look()
+    state = source.look(own)
+    there = into.look(name) if into else None
+    if state is None or not stat.S_ISDIR(state.st_mode):
+        is_file = state is not None and not there and stat.S_ISREG(state.st_mode)
+        return on_disk(state.st_size if state and is_file else 0)
+    with ExitStack() as opened:
+        content = opened.enter_context(source.enter(own))
+        inner = opened.enter_context(into.enter(name)) if into and there else None
+        if inner:
+            inner.discard(PART)
+        return on_disk(0) + sum(_missing(content, each, inner, each) for each in content.names())
 
 
 def _copy(
     source: DirectoryHandle, own: str, into: DirectoryHandle, name: str, owner: os.stat_result
 ) -> None:
     """+ own: its name in the source"""
+    abort.look()
     state = source.look(own)
     if state is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), own)
@@ -95,7 +124,8 @@ def _copy(
         with source.enter(own) as content, into.make_or_enter(name) as inner:
             os.fchown(inner.number, owner.st_uid, owner.st_gid)
             os.fchmod(inner.number, state.st_mode & 0o777)
-            _copy_content(content, inner, owner)
+            for each in content.names():
+                _copy(content, each, inner, each, owner)
     elif stat.S_ISREG(state.st_mode):
         with source.read(own) as file:
             _copy_file(file, into, name, owner)
@@ -105,12 +135,20 @@ def _copy_file(content: BinaryIO, into: DirectoryHandle, name: str, owner: os.st
     """Under another name first: a file with its own name is complete."""
     mode = os.fstat(content.fileno()).st_mode & 0o777
     into.discard(PART)
-    with into.create(PART) as file:
-        file.writelines(pieces(content))
-        os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-        os.fchmod(file.fileno(), mode)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with into.create(PART) as file:
+            for piece in pieces(content):
+                require_left(into, "the copy of the source to shared/", FREE_SPACE)
+                file.write(piece)
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        # It may be what fills the disk.
+        with suppress(OSError), abort.cleanup():
+            into.discard(PART)
+        raise
     with suppress(FileExistsError):
         os.link(PART, name, src_dir_fd=into.number, dst_dir_fd=into.number, follow_symlinks=False)
     into.unlink(PART)

@@ -10,7 +10,7 @@ from pathlib import Path
 from gpuhost.runner.data import postgres, sqlite_copy, tarball
 from gpuhost.runner.data.exchange import PRIVATE, Exchange
 from gpuhost.runner.data.restore_plan import Part
-from gpuhost.runner.data.room import require_room_in
+from gpuhost.runner.data.room import require_room, require_room_in
 from gpuhost.runner.data.safe_paths import open_recorded
 from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.docker.compose import compose
@@ -41,7 +41,7 @@ def stage(release: Release, backup: Stored, parts: Iterable[Part]) -> None:
     try:
         for item, server in servers(release, backup):
             if room := server.room():
-                room.require(item.unpacked, f"the data of {server.name}")
+                require_room(room, item.unpacked, f"the data of {server.name}")
             release.log.write(f"{item.name}: restoring into a database beside it")
             filled.append(server)
             server.fill_beside(backup.home / item.file, limit(release))

@@ -25,6 +25,7 @@ from gpuhost.runner.lib.files import (
     sync_directory,
     write_json,
 )
+from gpuhost.runner.lib.room import RESERVE as RESERVE
 
 # YYYYMMDD-HHMMSS-REASON. Data that a restore moved aside has other names, and is never removed.
 NAME = re.compile(r"^(\d{8}-\d{6})-[a-z-]+(?:\.(\d+))?$")
@@ -32,8 +33,6 @@ NAME = re.compile(r"^(\d{8}-\d{6})-[a-z-]+(?:\.(\d+))?$")
 PARTIAL = re.compile(r"^\.\d{8}-\d{6}-[a-z-]+(\.\d+)?\.partial$")
 # Written last: a backup without it is incomplete.
 MANIFEST = "manifest.json"
-# Bytes that a backup leaves free: a full disk would stop the app.
-RESERVE = 256 << 20
 FREE_SPACE = "free disk space, or keep fewer backups (backup.keep)"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gpuhost.runner.lib.commands import try_run
-from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.lib.log import Log
 from gpuhost.runner.state.container import Container
 from gpuhost.runner.state.health import NO_EXIT, Answer, HealthCheck, last_line, same_at_the_end
 from gpuhost.runner.state.release import Release
@@ -74,7 +74,7 @@ class HealthTests:
     def _run(self, container: Container, check: HealthCheck, asked: _Asked) -> None:
         began = time.time()
         words = ("docker", "exec", container.name, *check.test)
-        outcome = try_run(NOWHERE, *words, seconds=check.timeout_s)
+        outcome = try_run(self._log.silent(), *words, seconds=check.timeout_s)
         status, said = outcome.status, last_line("\n".join(outcome.tail))
         if status is None:
             status, said = NO_EXIT, f"Health check exceeded timeout ({check.timeout_s:g} s)"
@@ -92,9 +92,10 @@ class HealthTests:
             )
 
 
-def describe(container: Container, answers: tuple[Answer, ...] = ()) -> str:
+def describe(container: Container, log: Log, answers: tuple[Answer, ...] = ()) -> str:
     """Why a container is not up, in words.
 
+    + log: masks the answers
     + answers: of its health check; default: those that the engine keeps
     """
     check = container.health_check
@@ -103,4 +104,5 @@ def describe(container: Container, answers: tuple[Answer, ...] = ()) -> str:
         return f"{container.service} is {container.health or container.state}"
     count = same_at_the_end(answers)
     times = f", {count} times the same" if count > 1 else ""
-    return f"health check of {container.service}: last answer {answers[-1]}{times}"
+    last = answers[-1].in_words(log)
+    return f"health check of {container.service}: last answer {last}{times}"

@@ -42,7 +42,7 @@ def wait_until_up(release: Release) -> None:
         if containers and not waiting and is_clear:
             return
         if elapsed > limit:
-            reason = in_words(waiting, tests) or "no container was started"
+            reason = in_words(release, waiting, tests) or "no container was started"
             fix = _advice(release, waiting, tests)
             raise Failure(f"not up after {limit} s: {reason}", fix=fix)
         if began + elapsed - logged >= LOG_EVERY_S:
@@ -72,15 +72,19 @@ def _progress(
     loading = loading_line(release)
     # First: the end of a long line is not shown where pyinfra runs.
     first = f"still loading: {loading.strip()}; " if loading else ""
-    return f"waiting, {seconds:.0f} s: {first}{in_words(waiting, tests)}"
+    return f"waiting, {seconds:.0f} s: {first}{in_words(release, waiting, tests)}"
 
 
-def in_words(containers: Sequence[Container], tests: HealthTests | None = None) -> str:
+def in_words(
+    release: Release, containers: Sequence[Container], tests: HealthTests | None = None
+) -> str:
     """Why containers are not up.
 
     + tests: the tests of the wait; without them only what the engine keeps is known
     """
-    return ", ".join(describe(c, tests.answers(c) if tests else ()) for c in containers)
+    return ", ".join(
+        describe(each, release.log, tests.answers(each) if tests else ()) for each in containers
+    )
 
 
 def _advice(release: Release, waiting: Sequence[Container], tests: HealthTests) -> str:

@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from gpuhost.runner.lib.commands import try_run
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
+from gpuhost.runner.lib.room import BLOCK, Room
 from gpuhost.runner.lib.sizes import format_size
 
 SECONDS = 900
 MOST_FILES = 1_000_000
-# Bytes that stay free.
-RESERVE = 256 << 20
 OTHER = "release another commit (source.ref)"
 # Prints the number of files and their bytes, or stops where there are too many.
 COUNT = """
-git "$1" ls-tree -r -l --full-tree "$2" | awk -v most="$3" -v room="$4" '
-  { count += 1; if ($4 ~ /^[0-9]+$/) size += $4; if (count > most || size > room) exit }
+git "$1" ls-tree -r -l --full-tree "$2" | awk -v most="$3" -v room="$4" -v block="$5" '
+  { count += 1; size += (int($4 / block) + 1) * block; if (count > most || size > room) exit }
   END { printf "%.0f %.0f\\n", count, size }'
 """
 
 
-def require_room(log: Log, checkout: Path, commit: str) -> None:
+def require_room(log: Log, checkout: Path, commit: str, files: int = 0) -> int:
     """Before `git checkout`, which lists all files in memory, and then writes them.
 
     + checkout: its directory, with the commit in .git
+    + files: of the source that are there already
+
+    Returns how many there will be.
 
     Raises Failure.
     """
-    free = shutil.disk_usage(checkout).free
-    room = max(0, free - RESERVE)
+    with DirectoryHandle.open(checkout) as directory:
+        disk = Room.of(directory)
+    room, most = max(0, disk.free - disk.reserve), MOST_FILES - files
     git_dir = f"--git-dir={checkout / '.git'}"
-    words = ("sh", "-c", COUNT, "sh", git_dir, commit, str(MOST_FILES), str(room))
+    words = ("sh", "-c", COUNT, "sh", git_dir, commit, str(most), str(room), str(BLOCK))
     listed = try_run(log, *words, seconds=SECONDS, quiet=True)
     listed.require_ok("git ls-tree", SECONDS)
     count, size = map(int, listed.out.split())
-    if count > MOST_FILES:
-        raise Failure(f"commit {commit} has more than {MOST_FILES} files", fix=OTHER)
+    if count > most:
+        beside = " with those beside it" if files else ""
+        raise Failure(f"commit {commit} has more than {MOST_FILES} files{beside}", fix=OTHER)
     if size > room:
         raise Failure(
             f"commit {commit} needs {format_size(size)} or more; the disk of {checkout.parent} "
-            f"has {format_size(free)} free",
+            f"has {format_size(disk.free)} free",
             fix=f"free disk space, or {OTHER}",
         )
+    return files + count

@@ -21,6 +21,8 @@ LARGEST = LARGEST_LOG + (4 << 20)
 FULL = f"the log has {format_size(LARGEST_LOG)}: further output of commands is left out"
 # Before a line of a program that begins as one of the stages does.
 QUOTE = "| "
+# Characters of a text of any size: more of it is neither masked nor shown.
+LONGEST = 1 << 16
 # Characters at which Compose splits a value: ports, volumes, images, addresses.
 SEPARATORS = re.compile(r"[\s:;,/@=|?&#]+")
 
@@ -68,6 +70,11 @@ class Log:
     def masked_line(self, line: str, length: int) -> str:
         """+ length: of a longer one only the beginning, with so many characters at most"""
         return self.masked(line) if len(line) <= length else self.masked_start(line[:length])
+
+    def beginning(self, text: str, length: int) -> str:
+        """Of a text of any size, masked before it is cut: no part of a secret is at its end."""
+        masked = self.masked_line(text, LONGEST)
+        return masked if len(masked) <= length else f"{masked[:length]}…"
 
     def stage(self, name: str) -> None:
         self._write([f"{STAGE}{_one_line(name)}"], LARGEST)

@@ -26,7 +26,8 @@ LONGEST_LINE = 1 << 16
 MOST_LINES = 10_000
 # Characters of each of them, and of each last line.
 LONGEST_KEPT = 4096
-# Characters of stdout that are kept. A container's log may be larger; no answer of a tool is.
+# Characters of stdout that are kept, in whole lines. A container's log may be larger; no answer of
+# a tool is.
 MOST_OUTPUT = 32 << 20
 
 
@@ -94,6 +95,9 @@ class Running:
             # A child that still runs may keep the pipe open: use the output so far.
             reader.join(5)
         out = "".join(self.out)
+        if self.is_cut:
+            # Half a line may end with half a secret, which no mask finds.
+            out = out[: out.rfind("\n") + 1]
         return Outcome(status, out, tuple(self.tail), tuple(self.err), self.is_cut)
 
     def _wait(self, deadline: float) -> int | None:

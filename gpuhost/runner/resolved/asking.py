@@ -20,6 +20,7 @@ from gpuhost.runner.docker.resolved_model import KEY, Model
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.lib.running import LONGEST_KEPT
 from gpuhost.runner.lib.source_paths import read_text
 from gpuhost.runner.resolved.env_values import guessed_secrets
 from gpuhost.runner.resolved.hidden_paths import hiding
@@ -114,9 +115,12 @@ def _config(release: Release, *arguments: str, fix: str = "") -> Outcome:
         quiet=True,
     )  # fmt: skip
     log = release.log.in_pieces(known)
+    own = f"{release.source}/"
+    # A line of the greatest length was cut.
+    masked = (log.masked_line(line, LONGEST_KEPT - 1) for line in outcome.err)
     said = {
-        line.replace(f"{release.source}/", ""): log.masked(line).replace(f"{release.source}/", "")
-        for line in outcome.err
+        line.replace(own, ""): shown.replace(own, "")
+        for line, shown in zip(outcome.err, masked, strict=True)
     }
     for line in said.values():
         log.write(line)

@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gpuhost.runner.contract import EXAMPLE_SUFFIXES, has_content
@@ -18,6 +19,7 @@ from gpuhost.runner.lib.directory_handle import DirectoryHandle, Entry
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.files import clear, pieces, sync_directory
+from gpuhost.runner.lib.room import Room, on_disk, require_left
 from gpuhost.runner.lib.source_paths import resolved
 from gpuhost.runner.resolved.path_facts import ABSENT, DIRECTORY, EMPTY, FILE, PathFacts
 
@@ -26,6 +28,7 @@ DIGITS = 16
 GIT = ".git"
 # Levels of directories.
 DEEPEST = 256
+FREE_SPACE = "free disk space: the containers mount a copy of the source's files"
 
 
 def read(source: Path, shared: Path, paths: Iterable[str]) -> dict[str, PathFacts]:
@@ -46,14 +49,20 @@ def keep(source: Path, path: str, digest: str, files: Path) -> bool:
     if has_copy and digest_of(target / name, name) == digest:
         return False
     files.mkdir(mode=0o700, exist_ok=True)
+    for left in files.glob(".*"):
+        clear(left)
     temporary, old = files / f".{digest}.new", files / f".{digest}.old"
-    clear(temporary)
     temporary.mkdir()
     try:
-        for inside, entry in _entries(real, _skipped(source, real)):
-            _copy(entry, temporary / f"{name}{inside}")
-    except OSError as error:
-        raise Failure(f"{path} of the source cannot be copied: {error.strerror}") from None
+        _copy_all(real, _skipped(source, real), temporary, name)
+    except BaseException as error:
+        # It may be what fills the disk.
+        with suppress(OSError), abort.cleanup():
+            clear(temporary)
+        if isinstance(error, OSError):
+            reason = error.strerror
+            raise Failure(f"{path} of the source cannot be copied: {reason}") from None
+        raise
     abort.in_background(os.sync)
     if target.exists():
         clear(old)
@@ -64,8 +73,18 @@ def keep(source: Path, path: str, digest: str, files: Path) -> bool:
     return has_copy
 
 
-def _copy(entry: Entry, target: Path) -> None:
-    """Raises OSError."""
+def _copy_all(real: Path, skip: str, into: Path, name: str) -> None:
+    """Raises Failure or OSError."""
+    what = f"to copy {shown(name)} of the source"
+    with DirectoryHandle.open(into) as directory:
+        sizes = (entry.state.st_size * entry.is_file for _, entry in _entries(real, skip))
+        Room.of(directory).require(sum(map(on_disk, sizes)), what, str(into.parent), FREE_SPACE)
+        for inside, entry in _entries(real, skip):
+            _copy(entry, into / f"{name}{inside}", directory)
+
+
+def _copy(entry: Entry, target: Path, directory: DirectoryHandle) -> None:
+    """Raises Failure or OSError. + directory: on the same disk"""
     if entry.is_link:
         target.symlink_to(entry.parent.link_target(entry.name))
     elif entry.is_directory:
@@ -73,7 +92,9 @@ def _copy(entry: Entry, target: Path) -> None:
         target.chmod(stat.S_IMODE(entry.state.st_mode) | 0o700)
     elif entry.is_file:
         with entry.parent.read(entry.name) as content, target.open("xb") as file:
-            file.writelines(pieces(content))
+            for piece in pieces(content):
+                require_left(directory, "a copy of the source's files", FREE_SPACE)
+                file.write(piece)
             os.fchmod(file.fileno(), stat.S_IMODE(entry.state.st_mode))
 
 

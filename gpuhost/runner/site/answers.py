@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Expect
-from gpuhost.runner.site.http import SHOWN, Answer
+from gpuhost.runner.site.http import Answer
 
 ANYTHING = "*"
+# Characters of an answer.
+SHOWN = 300
 
 
-def mismatch(answer: Answer, expect: Expect) -> str | None:
-    """The first difference, in words, or None."""
+def mismatch(answer: Answer, expect: Expect, log: Log) -> str | None:
+    """The first difference, in words, or None. + log: masks what is shown of the answer"""
     if answer.status != expect.status:
         return f"expected status {expect.status}, got {answer.status}"
     kind = answer.headers.get("content-type", "")
@@ -23,10 +26,10 @@ def mismatch(answer: Answer, expect: Expect) -> str | None:
         return f'expected "{expect.contains}" in the body'
     if len(answer.body) < expect.least_bytes:
         return f"expected at least {expect.least_bytes} bytes, got {len(answer.body)}"
-    return _json_mismatch(answer, expect.json) if expect.json else None
+    return _json_mismatch(answer, expect.json, log) if expect.json else None
 
 
-def _json_mismatch(answer: Answer, expected: dict[str, str]) -> str | None:
+def _json_mismatch(answer: Answer, expected: dict[str, str], log: Log) -> str | None:
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -37,7 +40,7 @@ def _json_mismatch(answer: Answer, expected: dict[str, str]) -> str | None:
             if value is None:
                 return f"expected {path} in the JSON body"
         elif spelled(value) != text:
-            return f'expected {path} to be "{text}", got {_shown(value)}'
+            return f'expected {path} to be "{text}", got {_shown(value, log)}'
     return None
 
 
@@ -58,6 +61,10 @@ def spelled(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _shown(value: Any) -> str:
-    text = spelled(value)
-    return "nothing" if value is None else f'"{text[:SHOWN]}"'
+def beginning(answer: Answer, log: Log) -> str:
+    """The first characters of the body, on one line."""
+    return " ".join(log.beginning(answer.text, SHOWN).split())
+
+
+def _shown(value: Any, log: Log) -> str:
+    return "nothing" if value is None else f'"{log.beginning(spelled(value), SHOWN)}"'

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
 MAX_BODY = 4 * 1024 * 1024
-SHOWN = 300
 
 
 @dataclass(frozen=True)
@@ -28,11 +27,6 @@ class Answer:
     @property
     def text(self) -> str:
         return self.body.decode("utf-8", "replace")
-
-    @property
-    def beginning(self) -> str:
-        """The first characters of the body, on one line."""
-        return " ".join(self.text[:SHOWN].split())
 
 
 class NoAnswer(Exception):

@@ -118,7 +118,7 @@ def _reason(release: Release, failed: Outcome) -> tuple[str, str]:
     if failed.status is None and (
         waiting := [c for c in release_containers(release) if not c.is_up]
     ):
-        return f"{reason}; {in_words(waiting)}", fix
+        return f"{reason}; {in_words(release, waiting)}", fix
     return reason, fix
 
 

@@ -145,7 +145,7 @@ def _verify_command(release: Release, step: VerifyStep, seconds: float) -> Probl
     if outcome.ok:
         return None
     ended = "did not end" if outcome.status is None else f"exit {outcome.status}"
-    shown = _shorten(step.command)
+    shown = _shorten(release, step.command)
     reason = ended if shown in step.name else f"{shown} in {step.service}: {ended}"
     if line := first_fatal(release, outcome.tail):
         return Problem(f"{reason}, and a fatal line: {_cut(line)}", outcome.tail, is_final=True)
@@ -158,10 +158,11 @@ def _with_last_line(step: VerifyStep, problem: Problem) -> str:
     return f"{problem.reason}: {_cut(last)}" if last else problem.reason
 
 
-def _shorten(command: tuple[str, ...]) -> str:
+def _shorten(release: Release, command: tuple[str, ...]) -> str:
     """One line: the beginning is enough to recognize a script."""
-    return _cut(" ".join(" ".join(command).split()))
+    return _cut(" ".join(release.log.masked(" ".join(command)).split()))
 
 
 def _cut(line: str) -> str:
+    """+ line: masked already"""
     return line if len(line) <= SHOWN else f"{line[:SHOWN]}…"

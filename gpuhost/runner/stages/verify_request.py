@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 from gpuhost.runner.lib import abort
 from gpuhost.runner.plan import Expect, HttpRequest, VerifyStep
 from gpuhost.runner.site import certificates
-from gpuhost.runner.site.answers import at, mismatch
+from gpuhost.runner.site.answers import SHOWN, at, beginning, mismatch
 from gpuhost.runner.site.http import Answer, NoAnswer, ask, origin
 from gpuhost.runner.site.nginx_sites import ANY
 from gpuhost.runner.state.release import Release
@@ -49,7 +49,7 @@ def verify_request(
         request = replace(request, url=_at_site(request.url, step.through))
     end = time.monotonic() + seconds
     answer = _send(release, request, through, seconds)
-    problem = _check(request.method, request.url, answer, request.expect, through)
+    problem = _check(release, request.method, request.url, answer, request.expect, through)
     if problem or isinstance(answer, Problem) or not request.then:
         return problem
     return _verify_then(release, request, answer, through, max(end - time.monotonic(), 1.0))
@@ -60,15 +60,16 @@ def _verify_then(
 ) -> Problem | None:
     """The second request, to the address in the first answer."""
     address = _address(answer, request.then)
-    shown = (answer.beginning,)
+    shown = (beginning(answer, release.log),)
     if not address:
         return Problem(f"{request.url}: the answer has no address at {request.then}", shown)
     url = _same_origin(request.url, address)
     if url is None:
-        reason = f"{request.url}: the address at {request.then} is on another server, {address}"
+        other = release.log.beginning(address, SHOWN)
+        reason = f"{request.url}: the address at {request.then} is on another server, {other}"
         return Problem(reason, shown)
     second = _send(release, HttpRequest(url=url), through, seconds)
-    return _check("GET", url, second, request.then_expect, through)
+    return _check(release, "GET", url, second, request.then_expect, through)
 
 
 def _same_origin(url: str, address: str) -> str | None:
@@ -130,14 +131,20 @@ def _is_json(body: str) -> bool:
 
 
 def _check(
-    method: str, url: str, answer: Answer | Problem, expect: Expect, through: bool
+    release: Release,
+    method: str,
+    url: str,
+    answer: Answer | Problem,
+    expect: Expect,
+    through: bool,
 ) -> Problem | None:
     if isinstance(answer, Problem):
         return answer
-    reason = mismatch(answer, expect)
+    reason = mismatch(answer, expect, release.log)
     if reason is None:
         return None
-    shown = f"the answer begins: {answer.beginning}" if answer.body else "the answer is empty"
+    begins = f"the answer begins: {beginning(answer, release.log)}"
+    shown = begins if answer.body else "the answer is empty"
     is_by_app = answer.status not in NOT_YET
     return Problem(
         f"{method} {url}: {reason}",

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from gpuhost.runner.lib.log import Log
+
 # Docker's defaults; 0 in a health check means the default.
 INTERVAL_S = 30.0
 TIMEOUT_S = 30.0
@@ -48,8 +50,9 @@ class Answer:
         texts = {DURATION.sub("", answer.output) for answer in (self, other)}
         return self.status == other.status and len(texts) == 1
 
-    def __str__(self) -> str:
-        text = self.output if len(self.output) <= SHOWN else f"{self.output[:SHOWN]}…"
+    def in_words(self, log: Log) -> str:
+        """+ log: masks the output"""
+        text = log.beginning(self.output, SHOWN)
         if self.status == NO_EXIT:
             return text or "none"
         return f"{text or 'no output'} (exit {self.status})"

@@ -1,0 +1,64 @@
+"""Room on a disk that something is copied to: the app runs and writes there too."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
+from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.sizes import format_size
+
+# Bytes that stay free: a full disk would stop the app.
+RESERVE = 256 << 20
+# A small disk, of the app alone, needs less.
+PART = 20
+# Most file systems give a file whole blocks.
+BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes."""
+
+    total: int
+    free: int
+
+    @classmethod
+    def of(cls, directory: DirectoryHandle) -> Room:
+        usage = shutil.disk_usage(directory.number)
+        return cls(usage.total, usage.free)
+
+    @property
+    def reserve(self) -> int:
+        """What stays free."""
+        return min(RESERVE, self.total // PART)
+
+    def require(self, need: int, what: str, where: str, fix: str) -> None:
+        """Raises Failure.
+
+        + need: bytes
+        + what: "to restore"; where: for the message
+        """
+        if self.free < need + self.reserve:
+            raise Failure(
+                f"not enough disk space {what}: {format_size(need)} needed, "
+                f"{format_size(self.free)} free on the disk of {where}, of which "
+                f"{format_size(self.reserve)} are left to the app",
+                fix=fix,
+            )
+
+
+def require_left(directory: DirectoryHandle, what: str, fix: str) -> None:
+    """While something is written into it: what is copied may grow. Raises Failure.
+
+    + what: is ended
+    """
+    room = Room.of(directory)
+    if room.free < room.reserve // 2:
+        raise Failure(f"the disk of {directory.path} is nearly full: {what} was ended", fix=fix)
+
+
+def on_disk(size: int) -> int:
+    """+ size: of a file, 0 for anything else"""
+    return (size // BLOCK + 1) * BLOCK
