@@ -107,6 +107,25 @@ def test_the_damage_of_another_app_stops_nothing(
     assert of_all_apps(tmp_path).unread == (other.paths.home,)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300])
+def test_what_no_directory_can_be_called_stops_no_app(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Releases have been stored with it, and volumes of the engine."""
+    other = started(App(AppPaths(tmp_path / "other")))
+    options = {"type": "overlay", "device": f"/srv/{name}", "o": f"upperdir=/srv/{name}"}
+    model = {"services": {}, "volumes": {"v": {"driver_opts": options}}}
+    other.paths.resolved.write_text(json.dumps(model))
+    (tmp_path / "docker/volumes/v").mkdir(parents=True)
+    volume = json.dumps({"MountDevice": f"/srv/{name}"})
+    (tmp_path / "docker/volumes/v/opts.json").write_text(volume)
+    write_json(tmp_path / "daemon.json", {"data-root": str(tmp_path / "docker")})
+    monkeypatch.setattr(path_walk, "ENGINE", tmp_path / "daemon.json")
+    release = started(app)
+    (app.paths.shared / "models").symlink_to(tmp_path / "of-the-host")
+    assert (is_followed(release), is_followed(release, "models")) == (False, True)
+
+
 def test_what_has_not_started_mounts_nothing(app: App) -> None:
     release = app.release(directories=(Directory("/srv/of-test", ME),))
     mounts = of_all_apps(app.paths.home.parent)
