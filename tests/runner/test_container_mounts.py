@@ -19,6 +19,7 @@ from gpuhost.runner.docker.resolved_model import written_by_containers
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Directory
+from gpuhost.runner.resolved.external import refuse_unsupported
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import ME, NEW, OLD, App, app, as_resolved
 
@@ -161,6 +162,19 @@ VOLUME = {"type": "bind", "source": "/srv/x"}
 )  # fmt: skip
 def test_what_a_model_mounts(model: dict[str, Any], paths: list[str]) -> None:
     assert list(written_by_containers(model)) == paths
+
+
+def test_very_many_directories_are_refused_and_those_of_an_old_release_are_not_looked_at(
+    app: App, tmp_path: Path
+) -> None:
+    options = ",".join(f"upperdir=/srv/{number}" for number in range(60_000))
+    volume = {"driver_opts": {"type": "overlay", "device": "overlay", "o": options}}
+    model = {"services": {"web": {}}, "volumes": dict.fromkeys("abcdefghijkl", volume)}
+    with pytest.raises(Failure, match="more than 1000 directories of the host"):
+        refuse_unsupported(model)
+    other = started(App(AppPaths(tmp_path / "other")))
+    other.paths.resolved.write_text(json.dumps(model))
+    assert of_all_apps(tmp_path).paths == {other.app.shared}
 
 
 def test_a_volume_that_a_person_created_with_options(
