@@ -61,6 +61,17 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
 
 
+def read_state_json(path: Path) -> dict[str, Any]:
+    """As `read_json`, for what decides what an operation does next.
+
+    Raises OSError: a read error may be temporary, and the file is not damaged.
+    """
+    try:
+        return load_json(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
+
+
 # Bytes of a file that grows by lines: years of releases.
 LARGEST = 8 << 20
 
