@@ -16,6 +16,7 @@ from gpuhost.runner.contract import RELEASE, REMOVE, ROLLBACK, AppPaths
 from gpuhost.runner.data.rotation import rotate
 from gpuhost.runner.data.scheduled_backup import run_scheduled
 from gpuhost.runner.lib.failure import Failure, in_words
+from gpuhost.runner.lib.files import move_aside
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages import carry_out, removal, rollback
@@ -175,12 +176,9 @@ def main() -> Exit:
     except Exception as error:  # a full disk, for example
         if isinstance(error, OSError) and error.errno in WRONG_KIND and error.filename:
             wrong = _first_wrong(Path(error.filename))
-            print(
-                f"{wrong}: {error.strerror}",
-                f"-> mv {wrong} {wrong}.damaged",
-                sep="\n",
-                file=sys.stderr,
-            )
+            # A name alone is one in a directory that was opened, and no path.
+            fix = (f"-> {move_aside(wrong)}",) if wrong.is_absolute() else ()
+            print(f"{wrong}: {error.strerror}", *fix, sep="\n", file=sys.stderr)
             return Exit.FAILED
         place = traceback.extract_tb(error.__traceback__)[-1]
         words = f"{in_words(error)} ({Path(place.filename).name}:{place.lineno})"

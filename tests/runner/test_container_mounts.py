@@ -19,6 +19,7 @@ from gpuhost.runner.docker.resolved_model import written_by_containers
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Directory
+from gpuhost.runner.resolved.external import refuse_unsupported
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import ME, NEW, OLD, App, app, as_resolved
 
@@ -107,6 +108,25 @@ def test_the_damage_of_another_app_stops_nothing(
     assert of_all_apps(tmp_path).unread == (other.paths.home,)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300])
+def test_what_no_directory_can_be_called_stops_no_app(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Releases have been stored with it, and volumes of the engine."""
+    other = started(App(AppPaths(tmp_path / "other")))
+    options = {"type": "overlay", "device": f"/srv/{name}", "o": f"upperdir=/srv/{name}"}
+    model = {"services": {}, "volumes": {"v": {"driver_opts": options}}}
+    other.paths.resolved.write_text(json.dumps(model))
+    (tmp_path / "docker/volumes/v").mkdir(parents=True)
+    volume = json.dumps({"MountDevice": f"/srv/{name}"})
+    (tmp_path / "docker/volumes/v/opts.json").write_text(volume)
+    write_json(tmp_path / "daemon.json", {"data-root": str(tmp_path / "docker")})
+    monkeypatch.setattr(path_walk, "ENGINE", tmp_path / "daemon.json")
+    release = started(app)
+    (app.paths.shared / "models").symlink_to(tmp_path / "of-the-host")
+    assert (is_followed(release), is_followed(release, "models")) == (False, True)
+
+
 def test_what_has_not_started_mounts_nothing(app: App) -> None:
     release = app.release(directories=(Directory("/srv/of-test", ME),))
     mounts = of_all_apps(app.paths.home.parent)
@@ -142,6 +162,19 @@ VOLUME = {"type": "bind", "source": "/srv/x"}
 )  # fmt: skip
 def test_what_a_model_mounts(model: dict[str, Any], paths: list[str]) -> None:
     assert list(written_by_containers(model)) == paths
+
+
+def test_very_many_directories_are_refused_and_those_of_an_old_release_are_not_looked_at(
+    app: App, tmp_path: Path
+) -> None:
+    options = ",".join(f"upperdir=/srv/{number}" for number in range(60_000))
+    volume = {"driver_opts": {"type": "overlay", "device": "overlay", "o": options}}
+    model = {"services": {"web": {}}, "volumes": dict.fromkeys("abcdefghijkl", volume)}
+    with pytest.raises(Failure, match="more than 1000 directories of the host"):
+        refuse_unsupported(model)
+    other = started(App(AppPaths(tmp_path / "other")))
+    other.paths.resolved.write_text(json.dumps(model))
+    assert of_all_apps(tmp_path).paths == {other.app.shared}
 
 
 def test_a_volume_that_a_person_created_with_options(

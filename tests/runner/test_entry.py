@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -247,3 +250,29 @@ def test_log_files_are_rotated(app: App, run: Run) -> None:
     log.with_name("a.log.1.gz").unlink()
     log.with_name("a.log.1.gz").mkdir()
     assert (run("rotate"), log.read_text()) == (1, large)
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "make"),
+    [("resume", "lock", Path.mkdir), ("backup", "backups", Path.touch)],
+)
+def test_the_advice_to_move_a_path_aside_overwrites_nothing(
+    app: App,
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+    name: str,
+    make: Callable[[Path], None],
+) -> None:
+    app.release(OLD, is_current=True, backup=Backup(paths=("data",)))
+    app.data("data/x")
+    path = app.paths.home / name
+    earlier = path.with_name(f"{name}.damaged")
+    earlier.write_text("earlier")
+    make(path)
+    assert run(verb) == Exit.FAILED
+    said = capsys.readouterr().err
+    subprocess.run(shlex.split(said[said.index("mv ") :].splitlines()[0]), check=True)
+    assert earlier.read_text() == "earlier"
+    assert path.with_name(f"{name}.damaged.2").exists()
+    assert run(verb) == Exit.GOOD

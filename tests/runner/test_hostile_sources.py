@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -330,6 +331,30 @@ def test_an_answer_that_is_nested_too_deeply(app: App, programs: Programs) -> No
     release.source.mkdir()
     with pytest.raises(Failure, match="nested too deeply"):
         render(release)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"volumes": {"v": {"driver_opts": {"o": "upperdir=/srv/u\0p,workdir=/srv/w"}}}},
+        {"services": {"web": {"volumes": [{"type": "bind", "source": "/srv/a\ud800"}]}}},
+        {"services": {"web": {"environment": {"A\0B": "1"}}}},
+    ],
+    ids=["volume", "bind", "key"],
+)
+def test_a_character_that_no_path_can_have_is_refused(
+    app: App, programs: Programs, model: dict[str, Any]
+) -> None:
+    programs.compose({"web": {}})
+    answer = json.dumps({"services": {"web": {}}, **model})
+    programs.answer("docker compose * json", answer)
+    release = app.release(compose=("compose.yaml",))
+    release.source.mkdir()
+    before = release.paths.resolved.read_bytes()
+    with pytest.raises(Failure, match="a character that no path or variable can have") as raised:
+        render(release)
+    assert raised.value.said.isascii() and "\0" not in raised.value.said
+    assert release.paths.resolved.read_bytes() == before
 
 
 def bomb(repository: Repository, levels: int) -> str:

@@ -131,6 +131,41 @@ def test_an_endless_answer_times_out(beginning: bytes) -> None:
             over.set()
 
 
+@pytest.mark.parametrize(
+    ("scheme", "beginning"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\n\r\n"),
+        ("http", b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 999\r\n\r\n"),
+        ("http", b"HTTP/1.0 200 OK\r\nContent-Length: 999\r\n\r\n"),
+        ("https", b"\x16\x03\x03\x40\x00"),
+    ],
+    ids=["until the end", "with the last answer", "old HTTP", "in the TLS handshake"],
+)
+def test_an_answer_that_http_client_has_let_go_times_out(scheme: str, beginning: bytes) -> None:
+    """It forgets the socket of a last answer; TLS takes it for the handshake."""
+    over, was_ended = threading.Event(), threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(beginning)
+        try:
+            # At most 3 s: without a limit the request would end then.
+            for _ in range(60):
+                connection.sendall(b"x")
+                if over.wait(0.05):
+                    return
+        except OSError:
+            was_ended.set()
+
+    with raw_server(drip) as port:
+        try:
+            with pytest.raises(NoAnswer, match=r"^timed out after 1 s$"):
+                ask(f"{scheme}://127.0.0.1:{port}/", seconds=0.6)
+            assert was_ended.wait(10)
+        finally:
+            over.set()
+
+
 def test_a_partial_answer_fails() -> None:
     def half(connection: socket.socket) -> None:
         connection.recv(4096)

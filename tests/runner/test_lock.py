@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -56,12 +58,41 @@ def test_a_running_operation_is_named_without_waiting(app: App, held: threading.
     assert time.monotonic() - began < 10
 
 
-def test_is_locked_does_not_take_the_lock(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_locked_keeps_no_lock(app: App) -> None:
     assert not is_locked(app.paths)
+    for _ in range(2):
+        with lock(app.paths):
+            assert is_locked(app.paths)
+        assert not is_locked(app.paths)
+
+
+def test_a_look_at_the_lock_stops_no_operation(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also at the moment when it is tried."""
+    flock = fcntl.flock
+    looked: list[int] = []
+
+    def look_first(file: int, kind: int) -> None:
+        if looked:
+            flock(file, kind)
+            return
+        looked.append(kind)
+        look = os.open(app.paths.lock, os.O_RDONLY)
+        flock(look, fcntl.LOCK_SH)
+        try:
+            flock(file, kind)
+        finally:
+            os.close(look)
+
+    monkeypatch.setattr("fcntl.flock", look_first)
     with lock(app.paths):
+        assert looked == [fcntl.LOCK_EX | fcntl.LOCK_NB]
+
+
+def test_what_other_processes_lock_is_not_read(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/proc/locks: a container makes it as long as it likes."""
+    with lock(app.paths):
+        monkeypatch.setattr(Path, "read_text", None)
         assert is_locked(app.paths)
-    monkeypatch.setattr("fcntl.flock", None)
-    assert not is_locked(app.paths)
 
 
 @pytest.mark.parametrize("before", [None, 0o644, 0o666])

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpuhost.runner.contract import Result
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import point, write_json
+from gpuhost.runner.stages import carry_out
 from gpuhost.runner.stages.prune import Existing, kept_ids, old_failed_ids, prune, trim
 from gpuhost.runner.state.release import Release
 from tests.runner.fake_tools import Docker, docker
@@ -117,6 +119,27 @@ def test_directories_and_tags_are_removed_and_data_is_kept(app: App, docker: Doc
     verbs = {" ".join(call["words"][:2]) for call in docker.calls}
     assert verbs == {"info --format", "image ls", "image rm"}
     assert not any({"-f", "--force"} & set(call["words"]) for call in docker.calls)
+
+
+def test_a_release_of_a_slow_clock_keeps_its_archive_while_an_older_one_is_finished(
+    app: App, docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = [released(app, docker, number, "failed") for number in (2, 3, 4)]
+    for number, release in enumerate(failed, start=1):
+        release.remember(sequence=number)
+        release.paths.archive.touch()
+    docker.write()
+    new = app.release(an_id(1), keep_releases=2)
+    new.paths.archive.touch()
+
+    def finish(*_: object) -> str:
+        trim(failed[-1])
+        raise Failure("the interrupted one cannot be undone")
+
+    monkeypatch.setattr(carry_out, "end_unfinished", finish)
+    assert carry_out.run_new(app.paths, "release", new.plan.id) == carry_out.Exit.FAILED
+    kept = [release.paths.archive.exists() for release in (*failed, new)]
+    assert kept == [False, False, True, True]
 
 
 def test_an_image_that_a_container_uses_is_kept(app: App, docker: Docker) -> None:

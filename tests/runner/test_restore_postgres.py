@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 import pytest
 
+from gpuhost.runner.contract import RESTORE, Operation
 from gpuhost.runner.data import backup, postgres
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Postgres
 from gpuhost.runner.stages.restore import restore
+from gpuhost.runner.state import abort_request
+from gpuhost.runner.state.operations import begin, begun
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import Activation, activated, database
 from tests.runner.running import Cut
@@ -15,6 +23,11 @@ from tests.runner.running import Cut
 __all__ = ["activated", "app", "programs"]
 
 DATABASE = Backup(postgres=(Postgres("db", "shop", "ada"),))
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abort, "LOOK_S", 0.05)
 
 
 class Postgresql:
@@ -171,6 +184,82 @@ def test_of_two_databases_none_stays_beside_if_the_second_cannot_be_loaded(
     assert postgresql.statements[-2:] == [
         f'DROP DATABASE IF EXISTS "{beside}";' for beside in (shop, other)
     ]
+
+
+def test_nothing_stays_beside_after_an_abort(
+    app: App, programs: Programs, activated: Activation
+) -> None:
+    database(app, "now")
+    postgresql = Postgresql(programs)
+    release = app.release(NEW, backup=DATABASE, is_current=True)
+    name = backup.backup(release, "schedule")
+    begin(app.paths, Operation(RESTORE, name, "ada", 0.0))
+    loading = programs.directory / "loading"
+    wait = f"touch {loading}; exec sleep 20"
+    programs.answer("docker exec -i 0ddb0y pg_restore *", then=f"cat >/dev/null; {wait}")
+    with when(loading.exists, lambda: _request_abort(app)):
+        ended = restore(app.paths, name, "ada")
+    assert (ended.state, ended.aborted_by, activated.seen) == ("failed", "bo", [])
+    beside = postgres.Server("", "shop", "", release.log).beside
+    assert postgresql.statements[-1] == f'DROP DATABASE IF EXISTS "{beside}";'
+
+
+def test_an_abort_waits_for_the_exchange_and_undoes_it(
+    app: App, programs: Programs, activated: Activation
+) -> None:
+    """Ending `docker exec` would not end what PostgreSQL does."""
+    database(app, "now")
+    postgresql = Postgresql(programs)
+    release = app.release(NEW, backup=DATABASE, is_current=True)
+    name = backup.backup(release, "schedule")
+    begin(app.paths, Operation(RESTORE, name, "ada", 0.0))
+    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    aside = postgres.Server("", "shop", "", release.log).aside
+    here = programs.directory
+    exchange = (
+        f"cat >{here}/in; cat {here}/in >>{postgresql.sql}; if [ -e {here}/done ]; then echo "
+        f"{aside}; elif grep -q 'RENAME TO :\"aside\"' {here}/in; then touch {here}/begun; "
+        f"while ! [ -e {here}/asked ]; do sleep 0.1; done; sleep 0.3; touch {here}/done; fi"
+    )
+    programs.answer("docker exec -i 0ddb0y psql *", "postgres\nshop\n", then=exchange)
+
+    def ask() -> None:
+        _request_abort(app)
+        (here / "asked").touch()
+
+    with when((here / "begun").exists, ask):
+        ended = restore(app.paths, name, "ada")
+    assert (ended.state, ended.aborted_by) == ("restored", "bo")
+    assert postgresql.statements[-2:] == [
+        'ALTER DATABASE :"used" RENAME TO :"beside";',
+        'ALTER DATABASE :"aside" RENAME TO :"used";',
+    ]
+
+
+@contextmanager
+def when(has_come: Callable[[], bool], act: Callable[[], None]) -> Iterator[None]:
+    """Act in another thread, once something has come."""
+    over = threading.Event()
+
+    def wait() -> None:
+        while not over.wait(0.05):
+            if has_come():
+                act()
+                return
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _request_abort(app: App) -> None:
+    operation = begun(app.paths)
+    assert operation is not None
+    abort_request.request(app.paths, operation, "bo")
 
 
 def test_files_are_moved_back_also_if_the_server_does_not_start(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from gpuhost.runner.contract import (
     VERIFIED,
     AppPaths,
     Operation,
+    state_files,
 )
 from gpuhost.runner.data import exchange
 from gpuhost.runner.lib import abort
@@ -292,3 +295,24 @@ def test_a_restore_that_kills_its_runner_each_time_is_undone(host: Host) -> None
         f"the runner was interrupted {MAX_STARTS} times",
     )
     assert state(host.app) == NOW
+
+
+@pytest.mark.parametrize("name", ["attempt.json", "state.json"])
+@pytest.mark.parametrize("verb", [transitions.RESUME, transitions.BACKUP, RELEASE, RESTORE])
+def test_what_cannot_be_read_once_is_not_damaged(host: Host, verb: str, name: str) -> None:
+    """A read error of the disk: the same verb again goes on with what was left."""
+    interrupted(host)
+    read, errors = state_files.read_state, [OSError(errno.EIO, "Input/output error")]
+
+    def read_with_error(path: Path) -> bytes:
+        if path.name == name and errors:
+            raise errors.pop()
+        return read(path)
+
+    before = host.words
+    host.monkeypatch.setattr(state_files, "read_state", read_with_error)
+    assert host.verb(verb) == Exit.UNFORESEEN
+    assert operations.begun(host.app.paths) is not None
+    assert not list(host.app.paths.home.glob("*damaged*"))
+    assert host.verb(verb) == (Exit.LOCKED if verb == transitions.BACKUP else Exit.GOOD)
+    assert before <= host.words

@@ -142,7 +142,8 @@ class Walk:
 def _identity(path: Path) -> Identity | None:
     try:
         return _identity_of(path.stat())
-    except OSError:
+    except (OSError, ValueError):
+        # Without such a directory, or with a NUL in its name, nothing can be mounted.
         return None
 
 

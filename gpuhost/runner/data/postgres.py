@@ -24,6 +24,14 @@ QUICK = 60
 SIZE = re.compile(r"[0-9]{1,18}")
 # The beginning of a pg_dump -Fc file.
 MAGIC = b"PGDMP"
+# One exchange at a time: what `docker exec` runs goes on in the container after its end. It ends
+# by itself before that has no time left. The number is that of a lock that nobody else takes.
+ALONE = "SET statement_timeout = '60s';\nSELECT pg_advisory_lock(4873201766);\n"
+LIST = "SELECT datname FROM pg_database;\n"
+END_LOADING = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+    "WHERE datname = :'beside' AND application_name = 'pg_restore';\n"
+)
 # A database can be renamed only from another one; this one always exists.
 OTHER_DATABASE = "template1"
 # Size, used and free in KiB, then the percentage used.
@@ -133,7 +141,8 @@ class Server:
             return
         begin()
         self._sql(
-            self._disconnect_sql()
+            ALONE
+            + self._disconnect_sql()
             + 'BEGIN;\nALTER DATABASE :"used" RENAME TO :"aside";\n'
             + 'ALTER DATABASE :"beside" RENAME TO :"used";\nCOMMIT;\n',
             "putting the restored database in place",
@@ -144,14 +153,19 @@ class Server:
         if not self.has(self.aside):
             return
         self._sql(
-            self._disconnect_sql()
+            ALONE
+            + self._disconnect_sql()
             + 'BEGIN;\nALTER DATABASE :"used" RENAME TO :"beside";\n'
             + 'ALTER DATABASE :"aside" RENAME TO :"used";\nCOMMIT;\n',
             "restoring the previous database",
         )
 
     def drop(self, database: str) -> None:
-        self._sql(f"DROP DATABASE IF EXISTS {_quoted(database)};\n", f"dropping {database}")
+        # Ending a restore ends `docker exec`, but not yet what it runs in the container.
+        self._sql(
+            END_LOADING + f"DROP DATABASE IF EXISTS {_quoted(database)};\n",
+            f"dropping {database}",
+        )
 
     @property
     def beside(self) -> str:
@@ -167,9 +181,8 @@ class Server:
         return sha256(self.database.encode()).hexdigest()[:10]
 
     def has(self, database: str) -> bool:
-        return database in self._sql(
-            "SELECT datname FROM pg_database;\n", "listing databases"
-        ).split("\n")
+        """After the end of an exchange whose `docker exec` was ended."""
+        return database in self._sql(ALONE + LIST, "listing databases").split("\n")
 
     def _disconnect_sql(self) -> str:
         """A database with connections cannot be renamed."""

@@ -47,7 +47,7 @@ def stage(release: Release, backup: Stored, parts: Iterable[Part]) -> None:
             server.fill_beside(backup.home / item.file, limit(release))
     except Failure:
         for server in filled:
-            with suppress(Failure):
+            with abort.cleanup(), suppress(Failure):
                 server.drop(server.beside)
         raise
 

@@ -15,6 +15,8 @@ from gpuhost.runner.contract import from_json
 
 # Options of an overlay: where it writes.
 OVERLAY = ("upperdir", "workdir")
+# Every verb of every app looks at each.
+MOST_WRITTEN = 1000
 Model = dict[str, Any]
 KEY = "x-gpuhost-release"
 # The profile of a service that is left out: only its image is built, for others that are FROM it.
@@ -59,16 +61,25 @@ def running(model: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def written_by_containers(model: Mapping[str, Any]) -> Iterator[str]:
-    """Directories of the host that containers can write to. Raises ValueError for other shapes.
+    """Directories of the host that containers can write to.
 
     The root directory is left out: with the whole host, a container needs no link.
+
+    Raises ValueError for other shapes, and for more than MOST_WRITTEN.
     """
+    found: set[str] = set()
     try:
         for source in _writable_sources(model):
             path = str(source or "").replace("$$", "$")
             normal = os.path.normpath(f"/{path.lstrip('/')}")
-            if path.startswith("/") and normal != "/":
-                yield normal
+            if not path.startswith("/") or normal == "/" or normal in found:
+                continue
+            found.add(normal)
+            if len(found) > MOST_WRITTEN:
+                raise ValueError(
+                    f"more than {MOST_WRITTEN} directories of the host for containers to write to"
+                )
+            yield normal
     except (AttributeError, TypeError) as error:
         raise ValueError(f"not a model of Compose: {error}") from None
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any, BinaryIO
 
 from gpuhost.runner.contract import load_json as load_json
@@ -57,6 +58,17 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         return load_json(path)
     except (OSError, ValueError):
+        return {}
+
+
+def read_state_json(path: Path) -> dict[str, Any]:
+    """As `read_json`, for what decides what an operation does next.
+
+    Raises OSError: a read error may be temporary, and the file is not damaged.
+    """
+    try:
+        return load_json(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
 
 
@@ -112,6 +124,11 @@ def damaged_path(path: Path) -> Path:
     return target
 
 
+def move_aside(path: Path) -> str:
+    """The command for a person that does as `set_aside`. It overwrites nothing."""
+    return f"mv {quote(str(path))} {quote(str(damaged_path(path)))}"
+
+
 def make_way(path: Path) -> None:
     """Set aside what is no regular file."""
     if os.path.lexists(path) and not path.is_file():
@@ -125,7 +142,7 @@ def make_directory(path: Path, mode: int = 0o755) -> None:
     except (FileExistsError, NotADirectoryError):
         raise Failure(
             f"{path} is not a directory",
-            fix=f"if it is a link, mount the disk that it leads to; else mv {path} {path}.damaged",
+            fix=f"if it is a link, mount the disk that it leads to; else {move_aside(path)}",
         ) from None
 
 

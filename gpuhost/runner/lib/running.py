@@ -42,7 +42,7 @@ class Outcome:
     out: str
     tail: tuple[str, ...]  # the last lines of both streams, in order, secrets masked
     err: tuple[str, ...] = ()  # the lines of stderr of a quiet command, not masked
-    is_cut: bool = False  # out is only the beginning
+    is_cut: bool = False  # out is only the end, from the start of a line
 
     @property
     def ok(self) -> bool:
@@ -72,7 +72,7 @@ class Running:
         self.quiet = quiet
         self.on_line = on_line
         self.noise = noise
-        self.out: list[str] = []
+        self.out: deque[str] = deque()
         self.is_cut = False
         self.tail: deque[str] = deque(maxlen=TAIL)
         self.err: deque[str] = deque(maxlen=MOST_LINES)
@@ -96,8 +96,8 @@ class Running:
             reader.join(5)
         out = "".join(self.out)
         if self.is_cut:
-            # Half a line may end with half a secret, which no mask finds.
-            out = out[: out.rfind("\n") + 1]
+            # Half a line may be half a secret, which no mask finds.
+            out = out.partition("\n")[2]
         return Outcome(status, out, tuple(self.tail), tuple(self.err), self.is_cut)
 
     def _wait(self, deadline: float) -> int | None:
@@ -132,13 +132,13 @@ class Running:
                 self.on_line(line)
 
     def _keep(self, stream: TextIO) -> None:
-        """The rest is read too: the command would wait for ever."""
+        """All of it is read, or the command would wait for ever: the end of a log counts."""
         length = 0
         while piece := stream.read(LONGEST_LINE):
+            self.out.append(piece)
             length += len(piece)
-            if length <= MOST_OUTPUT:
-                self.out.append(piece)
-            else:
+            while length > MOST_OUTPUT:
+                length -= len(self.out.popleft())
                 self.is_cut = True
 
     def _feed(self, text: str) -> None:

@@ -24,7 +24,12 @@ from gpuhost.runner.lib.running import LONGEST_KEPT
 from gpuhost.runner.lib.source_paths import read_text
 from gpuhost.runner.resolved.env_values import guessed_secrets
 from gpuhost.runner.resolved.hidden_paths import hiding
-from gpuhost.runner.resolved.read_back import readable, with_absolute_profiles, with_own_keys
+from gpuhost.runner.resolved.read_back import (
+    readable,
+    refuse_damaged_text,
+    with_absolute_profiles,
+    with_own_keys,
+)
 from gpuhost.runner.resolved.refusals import refusal
 from gpuhost.runner.state.release import Release
 
@@ -188,6 +193,7 @@ def _plain(outcome: Outcome) -> Model:
         what = "no JSON" if isinstance(error, ValueError) else "JSON that is nested too deeply"
         raise Failure(f"docker compose config printed {what}", output=outcome.tail) from None
     kept = {key: value for key, value in model.items() if not key.startswith("x-") or key == KEY}
+    refuse_damaged_text(kept)
     services = dict(kept.get("services") or {})
     readable(services.values())
     return {**kept, "services": services}

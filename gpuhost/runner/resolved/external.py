@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gpuhost.runner.docker.resolved_model import Model, extension, running
+from gpuhost.runner.docker.resolved_model import Model, extension, running, written_by_containers
 from gpuhost.runner.lib.failure import Failure
 
 KINDS = {"volume": "volumes", "network": "networks"}
@@ -31,6 +31,13 @@ def refuse_unsupported(model: Model) -> None:
             "models: they are run by Docker Model Runner, not in a container",
             fix="run each model in a service of its own",
         )
+    try:
+        list(written_by_containers(model))
+    except ValueError as error:
+        raise Failure(
+            f"the Compose files: {error}",
+            fix="mount a directory above them instead; of an overlay, name each directory once",
+        ) from None
 
 
 def require_a_service(model: Model, migration: str | None) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from gpuhost.runner.lib.failure import Failure
 
 # Compose reads the file where it runs; "unconfined" and "builtin" are none.
 PROFILE = re.compile(r"seccomp[=:](?!(?:unconfined|builtin)$)([^/~].*)")
+# Characters of a refused text in the message.
+SHOWN = 80
 # Lists of blkio_config, with keys that Compose writes in another case.
 DEVICES = (
     "weight_device",
@@ -23,6 +27,30 @@ def with_own_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {key.replace("$$", "$"): with_own_keys(item) for key, item in value.items()}
     return [with_own_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def refuse_damaged_text(model: dict[str, Any]) -> None:
+    """Raises Failure for what neither a path nor a variable can have: \\0, or half a character."""
+    for place, text in _texts(model):
+        if "\0" in text or text != text.encode("utf-8", "ignore").decode():
+            raise Failure(
+                f"the Compose files: {place!a} has a character that no path or variable can "
+                f"have: {ascii(text)[:SHOWN]}",
+                fix="correct it in the Compose file, or in the value of the variable that it names",
+            )
+
+
+def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every key and text, with its place: "volumes.data.driver_opts.o"."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield place, key
+            yield from _texts(item, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, place)
+    elif isinstance(value, str):
+        yield place, value
 
 
 def readable(sections: Iterable[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -57,10 +58,10 @@ def ask(
     """
     try:
         parts = urlsplit(url)
-        connection = _connection(parts, connect_to, trusted, any_name, seconds)
+        limit = _TimeLimit(seconds)
+        connection = _connection(parts, connect_to, trusted, any_name, limit)
     except (OSError, ValueError) as error:
         raise NoAnswer(f"{url}: {error}") from error
-    limit = _TimeLimit(connection, seconds)
     try:
         with limit:
             connection.request(
@@ -113,16 +114,16 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
 
 
 def _connection(
-    parts: SplitResult, connect_to: str, trusted: str | None, any_name: bool, seconds: float
+    parts: SplitResult, connect_to: str, trusted: str | None, any_name: bool, limit: _TimeLimit
 ) -> http.client.HTTPConnection:
     name = parts.hostname or ""
     if parts.scheme != "https":
-        plain = http.client.HTTPConnection(name, _port(parts), timeout=seconds)
-        plain._create_connection = _connect(connect_to or name)  # type: ignore[attr-defined]
+        plain = http.client.HTTPConnection(name, _port(parts), timeout=limit.seconds)
+        plain._create_connection = _connect(connect_to or name, limit)  # type: ignore[attr-defined]
         return plain
     context = _context(connect_to or name, trusted, any_name)
-    secure = http.client.HTTPSConnection(name, _port(parts), timeout=seconds, context=context)
-    secure._create_connection = _connect(connect_to or name)  # type: ignore[attr-defined]
+    secure = http.client.HTTPSConnection(name, _port(parts), timeout=limit.seconds, context=context)
+    secure._create_connection = _connect(connect_to or name, limit)  # type: ignore[attr-defined]
     return secure
 
 
@@ -139,11 +140,13 @@ def _context(address: str, trusted: str | None, any_name: bool) -> ssl.SSLContex
     return context
 
 
-def _connect(address: str):  # type: ignore[no-untyped-def]
+def _connect(address: str, limit: _TimeLimit):  # type: ignore[no-untyped-def]
     """For http.client's private hook, which exists since Python 3.5."""
 
     def create(target: tuple[str, int], *rest: object) -> socket.socket:
-        return socket.create_connection((address, target[1]), *rest)  # type: ignore[arg-type]
+        connected = socket.create_connection((address, target[1]), *rest)  # type: ignore[arg-type]
+        limit.watch(connected)
+        return connected
 
     return create
 
@@ -151,9 +154,9 @@ def _connect(address: str):  # type: ignore[no-untyped-def]
 class _TimeLimit:
     """Ends the request after its time limit, even if the other side sends slowly."""
 
-    def __init__(self, connection: http.client.HTTPConnection, seconds: float) -> None:
-        self.connection = connection
+    def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self.socket: socket.socket | None = None
         self.is_timeout = threading.Event()
         self.timer = threading.Timer(seconds, self._end)
         self.timer.daemon = True
@@ -163,15 +166,23 @@ class _TimeLimit:
 
     def __exit__(self, *_: object) -> None:
         self.timer.cancel()
+        self.timer.join()
+        if self.socket is not None:
+            self.socket.close()
+
+    def watch(self, connected: socket.socket) -> None:
+        """Shut it down after the limit. Raises TimeoutError if it is over."""
+        # A handle of its own: TLS takes the socket, and http.client gives it to the last answer.
+        self.socket = connected.dup()
+        if self.is_timeout.is_set():
+            connected.close()
+            raise TimeoutError
 
     def _end(self) -> None:
         self.is_timeout.set()
-        if self.connection.sock is not None:
-            try:
-                self.connection.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                # Already closed.
-                return
+        if self.socket is not None:
+            with suppress(OSError):  # it has ended already
+                self.socket.shutdown(socket.SHUT_RDWR)
 
     def why(self, error: Exception) -> str:
         if self.is_timeout.is_set() or isinstance(error, TimeoutError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from enum import IntEnum
 
 from gpuhost.runner.contract import (
@@ -50,6 +51,9 @@ def run_new(app: AppPaths, verb: str, id: str, log: Log | None = None) -> Exit:
 
     + log: of the release
     """
+    # What it finishes first deletes old releases: by the number this one is the newest.
+    with suppress(*DAMAGED, OSError):
+        _take_number(Release.open(app, id))
     try:
         aborted_by = end_unfinished(app, verb, id, log)
         release = Release.open(app, id)
@@ -65,8 +69,7 @@ def _run_transaction(release: Release, kind: str, aborted_by: str = "") -> Exit:
     result = results.read(release.paths.result)
     if result is None:
         operation = begin_operation(release.app, kind, release.plan.id, release.plan.by, aborted_by)
-        if not release.record.sequence:
-            release.remember(sequence=next_number(release.app))
+        _take_number(release)
         try:
             result = run_transaction(release)
         except DAMAGED as error:
@@ -80,6 +83,11 @@ def _run_transaction(release: Release, kind: str, aborted_by: str = "") -> Exit:
         follow_up(release)
     end(release.app)
     return _exit_status(result)
+
+
+def _take_number(release: Release) -> None:
+    if not release.record.sequence:
+        release.remember(sequence=next_number(release.app))
 
 
 def begin_operation(app: AppPaths, kind: str, id: str, by: str, aborted_by: str = "") -> Operation:

@@ -8,6 +8,7 @@ from functools import partial
 
 from gpuhost.runner.data.staging import servers
 from gpuhost.runner.data.stored import Stored
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.commands import run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
@@ -27,7 +28,9 @@ def exchange_data(release: Release, backup: Stored, journal: StateJournal) -> No
         begin, is_begun = partial(_begin, journal, number), journal.state.is_begun(number)
         exchange.put_in_place(release.app, begin, is_begun=is_begun)
     for item, server in servers(release, backup):
-        server.swap(partial(_begin, journal, number + 1))
+        # An abort would end `docker exec` alone: PostgreSQL would go on with it.
+        with abort.cleanup():
+            server.swap(partial(_begin, journal, number + 1))
         release.log.write(f"{item.name}: in place")
 
 

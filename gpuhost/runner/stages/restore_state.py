@@ -111,7 +111,8 @@ def new_state(app: AppPaths, backup: Stored) -> State:
 
 
 def read_state(app: AppPaths) -> State | None:
+    """None if it is missing or damaged. Raises OSError: a read error may be temporary."""
     try:
         return from_json(State, load_json(app.restoring))
-    except (OSError, ValueError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
         return None

@@ -11,13 +11,12 @@ from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, Operation
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import make_directory
+from gpuhost.runner.lib.files import make_directory, move_aside
 from gpuhost.runner.state.operations import begun
 
-LOCKS = Path("/proc/locks")
 # A runner waits this long for a backup, which has the lock and is not an operation.
 PATIENCE_S = 600.0
-# A backup that finds an operation releases the lock within this time.
+# A backup that finds an operation releases the lock within this time, a mere look much sooner.
 LOOK_S = 1.0
 PAUSE = 0.2
 
@@ -60,7 +59,7 @@ def lock(
         is_waiting = False
         while not _try_lock(file):
             holder = begun(app)
-            if time.monotonic() - began >= (LOOK_S if holder else patience):
+            if time.monotonic() - began >= (LOOK_S if holder else max(patience, LOOK_S)):
                 raise Locked(holder)
             if not holder and not is_waiting:
                 waits()
@@ -76,7 +75,7 @@ def _opened(path: Path) -> Iterator[int]:
     What else is in its place is not set aside: another process may just have done that.
     """
     if os.path.lexists(path) and not path.is_file():
-        raise Failure(f"{path} is not a file", fix=f"mv {path} {path}.damaged")
+        raise Failure(f"{path} is not a file", fix=move_aside(path))
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(file, 0o600)
@@ -85,28 +84,24 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(file)
 
 
-def _try_lock(file: int) -> bool:
+def _try_lock(file: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
 def is_locked(app: AppPaths) -> bool:
-    """Whether a process holds the lock; does not try to take it, which could block an operation."""
+    """Whether a process holds the lock. It is held for this moment only: `lock` tries again.
+
+    /proc/locks tells it too, but a container may fill that with its own.
+    """
     try:
-        stat = app.lock.stat()
+        file = os.open(app.lock, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
-    locks = (line.split() for line in LOCKS.read_text(encoding="ascii").splitlines())
-    return any(words[1:2] == ["FLOCK"] and _is_of(stat, *words[5:6]) for words in locks)
-
-
-def _is_of(stat: os.stat_result, place: str = "") -> bool:
-    """1: FLOCK  ADVISORY  WRITE 4711 fd:01:131085 0 EOF. btrfs and overlay have a device that the
-    kernel does not name there.
-    """
-    device, _, inode = place.rpartition(":")
-    major, minor = os.major(stat.st_dev), os.minor(stat.st_dev)
-    return inode == str(stat.st_ino) and (major == 0 or device == f"{major:02x}:{minor:02x}")
+    try:
+        return not _try_lock(file, fcntl.LOCK_SH)
+    finally:
+        os.close(file)

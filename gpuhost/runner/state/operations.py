@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict
 
 from gpuhost.runner.contract import RELEASE, REMOVE, RESTORE, ROLLBACK, AppPaths, Operation
-from gpuhost.runner.lib.files import read_json, remove, write_json
+from gpuhost.runner.lib.files import read_state_json, remove, write_json
 
 # The name of a directory of a release or of a backup.
 ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,99}")
@@ -14,8 +14,8 @@ KINDS = (RELEASE, ROLLBACK, RESTORE, REMOVE)
 
 
 def begun(app: AppPaths) -> Operation | None:
-    """The operation that has begun and not ended: in progress, or interrupted."""
-    operation = Operation.lenient(read_json(app.attempt))
+    """The operation that has begun and not ended: in progress, or interrupted. Raises OSError."""
+    operation = Operation.lenient(read_state_json(app.attempt))
     is_known = ID.fullmatch(operation.id) or (operation.kind == REMOVE and not operation.id)
     return operation if operation.kind in KINDS and is_known else None
 
