@@ -354,3 +354,66 @@ def test_whatever_the_app_puts_in_the_way_the_rest_is_undone(
     assert (disk / "data/sub/file").read_text() == expected
     texts = {path.read_text() for path in disk.rglob("*") if path.is_file()}
     assert {"now", "then"} <= texts
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+@pytest.mark.parametrize("step", [5, 6, 7, 8])
+def test_without_its_disk_nothing_is_called_exchanged_or_undone(
+    app: App,
+    activated: Activation,
+    disk: Path,
+    mounted: Mount,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_good: bool,
+    step: int,
+) -> None:
+    """A power cut, and the next boot does not mount it."""
+    names = ("one.json", "two.json")
+    release = app.release(NEW, backup=Backup(paths=names), is_current=True)
+    for name in names:
+        app.data(name, "then")
+    saved = backup.backup(release, "schedule")
+    for name in names:
+        app.data(name, "now")
+
+    def activate(_: Release) -> None:
+        if not is_good and (disk / names[0]).read_text() == "then":
+            raise BAD
+
+    monkeypatch.setattr("gpuhost.runner.stages.activation.activate", activate)
+    real, count = os.rename, 0
+
+    def rename(*words: Any, **more: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == step:
+            raise Cut
+        real(*words, **more)
+
+    operations.begin(app.paths, Operation("restore", saved, "ada", 7.0))
+    with monkeypatch.context() as patched, pytest.raises(Cut):
+        patched.setattr(os, "rename", rename)
+        restore(app.paths, saved, "ada")
+    (tmp_path / "kept").mkdir()
+    mounted("--bind", disk, tmp_path / "kept")
+    subprocess.run(["umount", disk], check=True)
+    ended = restore(app.paths, saved, "ada")
+    assert ended.state == "restore-failed"
+    assert "its disk is not mounted" in ended.restore_said
+    assert list(disk.iterdir()) == []
+    mounted("--bind", tmp_path / "kept", disk)
+    for staging_place in disk.glob(".gpuhost-restore-*"):
+        if not any(staging_place.iterdir()):
+            # Someone has tidied up; the advice is followed.
+            staging_place.rmdir()
+            operations.begin(app.paths, Operation("restore", saved, "ada", 8.0))
+            assert restore(app.paths, saved, "ada").state == "restore-failed"
+            subprocess.run(["mkdir", "-m", "700", staging_place], check=True)
+    operations.begin(app.paths, Operation("restore", saved, "ada", 9.0))
+    ended = restore(app.paths, saved, "ada")
+    assert ended.state in ("verified", "restored"), (ended.said, ended.restore_said)
+    expected = "then" if ended.state == "verified" else "now"
+    assert [(disk / name).read_text() for name in names] == [expected] * 2
+    texts = sorted(path.read_text() for path in disk.rglob("*.json"))
+    assert texts == ["now", "now", "then", "then"]
