@@ -7,11 +7,12 @@ import os
 import shutil
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gpuhost.runner.contract import Operation
-from gpuhost.runner.data import backup, stored
+from gpuhost.runner.data import backup, sqlite_copy, stored
 from gpuhost.runner.plan import Backup, Directory, Migrate
 from gpuhost.runner.stages.restore import paths, restore
 from gpuhost.runner.state import operations, results
@@ -104,6 +105,34 @@ def test_a_database_inside_a_restored_directory(app: App, activated: Activation)
     assert app_data(app) == "then"
     assert (app.paths.shared / "data/other").read_text() == "then"
     assert set_aside(app) == ["data", "settings.json"]
+
+
+def test_a_database_whose_directory_was_moved_while_the_backup_was_made(
+    app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its copy is in the backup, and the directory in that of the paths is not."""
+    database(app, "then")
+    data = app.paths.shared / "data"
+    real = sqlite_copy.copy
+
+    def copy(*words: Any, **more: Any) -> os.stat_result:
+        state = real(*words, **more)
+        data.rename(app.paths.home / "moved")
+        (app.paths.shared / "data").mkdir()
+        return state
+
+    inner = Backup(sqlite=("data/inner/app.db",), paths=("data",))
+    app.data("data/inner/x", "x")
+    for path in data.glob("app.db*"):
+        path.rename(data / "inner" / path.name)
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite_copy, "copy", copy)
+        name = backup.backup(app.release(NEW, backup=inner, is_current=True), "schedule")
+    monkeypatch.setattr("gpuhost.runner.stages.activation.activate", lambda release: None)
+    ended = restore(app.paths, name, "ada")
+    assert (ended.state, ended.said) == ("verified", "")
+    (data / "inner/app.db").rename(data / "app.db")
+    assert app_data(app) == "then"
 
 
 def test_a_directory_behind_a_link_is_exchanged_at_its_target(

@@ -173,10 +173,11 @@ def test_a_stage_that_is_interrupted_leaves_nothing(
     name = a_backup(app)
     real = tarball.unpack
 
-    def unpack(source: Path, into: Path) -> None:
-        real(source, into)
+    def unpack(source: Path, into: Path) -> str:
+        name = real(source, into)
         if int(source.name[0]) >= number:
             raise Cut
+        return name
 
     operations.begin(app.paths, Operation("restore", name, "ada", 7.0))
     with monkeypatch.context() as patched, pytest.raises(Cut):
@@ -354,6 +355,29 @@ def test_whatever_the_app_puts_in_the_way_the_rest_is_undone(
     assert (disk / "data/sub/file").read_text() == expected
     texts = {path.read_text() for path in disk.rglob("*") if path.is_file()}
     assert {"now", "then"} <= texts
+
+
+def test_a_name_that_the_app_adds_where_data_is_staged_stays_out(
+    app: App, activated: Activation, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.data("settings.json", "then")
+    release = app.release(NEW, backup=Backup(paths=("settings.json",)), is_current=True)
+    volume = {"type": "bind", "source": str(disk), "target": "/shared"}
+    as_resolved(release, {"web": {"volumes": [volume]}})
+    name = backup.backup(release, "schedule")
+    app.data("settings.json", "now")
+    real = tarball.unpack
+
+    def unpack(source: Path, into: Path) -> str:
+        unpacked = real(source, into)
+        (next(disk.glob(".gpuhost-restore-*")) / "added").write_text("by the app")
+        return unpacked
+
+    monkeypatch.setattr(tarball, "unpack", unpack)
+    monkeypatch.setattr("gpuhost.runner.stages.activation.activate", lambda release: None)
+    assert restore(app.paths, name, "ada").state == "verified"
+    assert (disk / "settings.json").read_text() == "then"
+    assert not (disk / "added").exists()
 
 
 @pytest.mark.parametrize("is_good", [True, False])
