@@ -8,12 +8,13 @@ import subprocess
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from gpuhost.runner.contract import Operation
 from gpuhost.runner.data import backup, staging, stored, tarball
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup
 from gpuhost.runner.stages import carry_out
@@ -148,6 +149,30 @@ def test_a_disk_that_becomes_full_while_data_is_unpacked(
     assert (ended.state, state(app), left_on(disk)) == ("failed", NOW, [])
     assert "is nearly full: the restore was ended" in ended.said
     assert not app.paths.restore.exists()
+
+
+def test_a_restore_leaves_inodes_to_the_app(
+    app: App, activated: Activation, mounted: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.paths.shared.mkdir()
+    mounted("-t", "tmpfs", "-o", "nr_inodes=300", "none", app.paths.shared)
+    a_backup(app)
+    for number in range(180):
+        app.data(f"public/audio/{number}", "x")
+    name = backup.backup(Release.open(app.paths, NEW), "schedule")
+    free: list[int] = []
+    real = DirectoryHandle.create
+
+    def create(handle: DirectoryHandle, *words: Any) -> BinaryIO:
+        free.append(os.statvfs(app.paths.shared).f_favail)
+        return real(handle, *words)
+
+    monkeypatch.setattr(DirectoryHandle, "create", create)
+    ended = restore(app.paths, name, "ada")
+    assert (ended.state, "nearly no inodes left" in ended.said) == ("failed", True)
+    assert ended.fix.startswith("free disk space first")
+    assert min(free) >= 7
+    assert left_on(app.paths.shared) == []
 
 
 def test_a_small_disk_needs_less_room(app: App, activated: Activation, mounted: Mount) -> None:

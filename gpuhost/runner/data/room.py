@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from gpuhost.runner.lib.sizes import format_size
 
 # A small disk, of the app alone, needs less.
 PART = 20
+RESERVED_INODES = 10_000
 FIX = "free disk space first: the present data is kept until the app is verified"
 
 
@@ -49,5 +51,12 @@ def require_room_in(directory: DirectoryHandle) -> None:
     if room.free < room.reserve // 2:
         raise Failure(
             f"the disk of {directory.path} is nearly full: the restore was ended",
+            fix=FIX,
+        )
+    # Some file systems have as many inodes as they need, and count none.
+    inodes = os.statvfs(directory.number)
+    if inodes.f_favail < min(RESERVED_INODES, inodes.f_files // PART) // 2:
+        raise Failure(
+            f"the disk of {directory.path} has nearly no inodes left: the restore was ended",
             fix=FIX,
         )
