@@ -32,6 +32,7 @@ from tests.runner.restore_fixtures import (
     set_aside,
     state,
 )
+from tests.runner.trees import ACL, an_acl
 
 __all__ = ["activated", "app", "programs"]
 EVERYTHING = Backup(sqlite=(DB,), paths=("data", "settings.json"))
@@ -87,6 +88,23 @@ def test_owners_and_modes_are_restored(app: App, activated: Activation) -> None:
         "then.mp3": (1002, 1002, 0o640),
         "audio": (1003, 1003, 0o2750),
     }
+
+
+@pytest.mark.parametrize("paths", [(), ("data",)], ids=["alone", "in a directory"])
+def test_acls_and_attributes_of_a_database_are_restored(
+    app: App, activated: Activation, paths: tuple[str, ...]
+) -> None:
+    database(app, "then")
+    path = app.paths.shared / DB
+    os.setxattr(path, b"user.\xfe", b"\xff kept")
+    os.setxattr(path, ACL, an_acl(4242))
+    mode = path.stat().st_mode
+    release = app.release(NEW, backup=Backup(sqlite=(DB,), paths=paths), is_current=True)
+    name = backup.backup(release, "schedule")
+    path.unlink()
+    assert restore(app.paths, name, "ada").state == "verified"
+    assert os.getxattr(path, b"user.\xfe") == b"\xff kept"
+    assert (os.getxattr(path, ACL), path.stat().st_mode) == (an_acl(4242), mode)
 
 
 def test_deleted_data_is_restored(app: App, activated: Activation) -> None:

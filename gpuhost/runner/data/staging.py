@@ -99,6 +99,8 @@ def _copy(source: Path, item: Item, into: DirectoryHandle, name: str) -> None:
             require_room_in(into)
             file.write(piece)
         os.fchown(file.fileno(), item.uid, item.gid)
+        for key, value in item.xattrs:
+            os.setxattr(file.fileno(), bytes.fromhex(key), bytes.fromhex(value))
         os.fchmod(file.fileno(), item.mode)
         file.flush()
         abort.in_background(lambda: os.fsync(file.fileno()))
