@@ -147,6 +147,7 @@ REFUSED = {
         "a sparse file",
     ),
     "headers of headers": ([raw(tarfile.GNUTYPE_LONGNAME, 2, b"a" * 512, 3000)], "recursion"),
+    "a hard link to nothing": ([a_member("a", tarfile.LNKTYPE, "b")], "No such file"),
     "a name with NUL": ([pax("a", path="a\0b")], "null"),
     "a name of 5000 characters": ([a_file("a/" * 2500 + "b")], ""),
     "an entry that is damaged": ([a_file("a"), raw(b"0", 0, b"x" * 512), a_file("b")], "damaged"),

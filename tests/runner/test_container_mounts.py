@@ -22,8 +22,9 @@ from gpuhost.runner.plan import Directory
 from gpuhost.runner.resolved.external import refuse_unsupported
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import ME, NEW, OLD, App, app, as_resolved
+from tests.runner.restore_fixtures import mounted, root
 
-__all__ = ["app"]
+__all__ = ["app", "mounted"]
 
 LIKE_A_MODEL: dict[str, Any] = {"services": {"web": {"volumes": [{"type": "bind"}]}}}
 DAMAGES: dict[str, Callable[[Path], object]] = {
@@ -196,3 +197,19 @@ def test_a_mount_above_shared_counts(app: App) -> None:
     volume = {"type": "bind", "source": str(app.paths.home.parent), "target": "/apps"}
     as_resolved(release, {"web": {"volumes": [volume]}})
     assert not is_followed(release)
+
+
+@root
+def test_a_link_is_not_followed_in_another_path_of_what_a_container_mounts(
+    app: App, mounted: Callable[..., None], tmp_path: Path
+) -> None:
+    """A person has mounted /mnt/models below the directory that the container mounts."""
+    models = tmp_path / "models"
+    models.mkdir()
+    (app.paths.shared / "data/models").mkdir(parents=True)
+    mounted("--bind", models, app.paths.shared / "data/models")
+    release = started(app)
+    (models / "link").symlink_to(tmp_path / "of-the-host")
+    assert not is_followed(release, str(models / "link"))
+    (tmp_path / "mine").symlink_to(tmp_path / "of-the-host")
+    assert is_followed(release, str(tmp_path / "mine"))

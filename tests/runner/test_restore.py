@@ -7,11 +7,12 @@ import os
 import shutil
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gpuhost.runner.contract import Operation
-from gpuhost.runner.data import backup, stored
+from gpuhost.runner.data import backup, sqlite_copy, stored
 from gpuhost.runner.plan import Backup, Directory, Migrate
 from gpuhost.runner.stages.restore import paths, restore
 from gpuhost.runner.state import operations, results
@@ -31,6 +32,7 @@ from tests.runner.restore_fixtures import (
     set_aside,
     state,
 )
+from tests.runner.trees import ACL, an_acl
 
 __all__ = ["activated", "app", "programs"]
 EVERYTHING = Backup(sqlite=(DB,), paths=("data", "settings.json"))
@@ -88,6 +90,23 @@ def test_owners_and_modes_are_restored(app: App, activated: Activation) -> None:
     }
 
 
+@pytest.mark.parametrize("paths", [(), ("data",)], ids=["alone", "in a directory"])
+def test_acls_and_attributes_of_a_database_are_restored(
+    app: App, activated: Activation, paths: tuple[str, ...]
+) -> None:
+    database(app, "then")
+    path = app.paths.shared / DB
+    os.setxattr(path, b"user.\xfe", b"\xff kept")
+    os.setxattr(path, ACL, an_acl(4242))
+    mode = path.stat().st_mode
+    release = app.release(NEW, backup=Backup(sqlite=(DB,), paths=paths), is_current=True)
+    name = backup.backup(release, "schedule")
+    path.unlink()
+    assert restore(app.paths, name, "ada").state == "verified"
+    assert os.getxattr(path, b"user.\xfe") == b"\xff kept"
+    assert (os.getxattr(path, ACL), path.stat().st_mode) == (an_acl(4242), mode)
+
+
 def test_deleted_data_is_restored(app: App, activated: Activation) -> None:
     name = a_backup(app, directories=(Directory("public", ME, "0711"),))
     shutil.rmtree(app.paths.shared)
@@ -104,6 +123,34 @@ def test_a_database_inside_a_restored_directory(app: App, activated: Activation)
     assert app_data(app) == "then"
     assert (app.paths.shared / "data/other").read_text() == "then"
     assert set_aside(app) == ["data", "settings.json"]
+
+
+def test_a_database_whose_directory_was_moved_while_the_backup_was_made(
+    app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its copy is in the backup, and the directory in that of the paths is not."""
+    database(app, "then")
+    data = app.paths.shared / "data"
+    real = sqlite_copy.copy
+
+    def copy(*words: Any, **more: Any) -> os.stat_result:
+        state = real(*words, **more)
+        data.rename(app.paths.home / "moved")
+        (app.paths.shared / "data").mkdir()
+        return state
+
+    inner = Backup(sqlite=("data/inner/app.db",), paths=("data",))
+    app.data("data/inner/x", "x")
+    for path in data.glob("app.db*"):
+        path.rename(data / "inner" / path.name)
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite_copy, "copy", copy)
+        name = backup.backup(app.release(NEW, backup=inner, is_current=True), "schedule")
+    monkeypatch.setattr("gpuhost.runner.stages.activation.activate", lambda release: None)
+    ended = restore(app.paths, name, "ada")
+    assert (ended.state, ended.said) == ("verified", "")
+    (data / "inner/app.db").rename(data / "app.db")
+    assert app_data(app) == "then"
 
 
 def test_a_directory_behind_a_link_is_exchanged_at_its_target(

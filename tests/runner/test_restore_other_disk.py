@@ -8,12 +8,13 @@ import subprocess
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from gpuhost.runner.contract import Operation
 from gpuhost.runner.data import backup, staging, stored, tarball
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup
 from gpuhost.runner.stages import carry_out
@@ -150,6 +151,30 @@ def test_a_disk_that_becomes_full_while_data_is_unpacked(
     assert not app.paths.restore.exists()
 
 
+def test_a_restore_leaves_inodes_to_the_app(
+    app: App, activated: Activation, mounted: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.paths.shared.mkdir()
+    mounted("-t", "tmpfs", "-o", "nr_inodes=300", "none", app.paths.shared)
+    a_backup(app)
+    for number in range(180):
+        app.data(f"public/audio/{number}", "x")
+    name = backup.backup(Release.open(app.paths, NEW), "schedule")
+    free: list[int] = []
+    real = DirectoryHandle.create
+
+    def create(handle: DirectoryHandle, *words: Any) -> BinaryIO:
+        free.append(os.statvfs(app.paths.shared).f_favail)
+        return real(handle, *words)
+
+    monkeypatch.setattr(DirectoryHandle, "create", create)
+    ended = restore(app.paths, name, "ada")
+    assert (ended.state, "nearly no inodes left" in ended.said) == ("failed", True)
+    assert ended.fix.startswith("free disk space first")
+    assert min(free) >= 7
+    assert left_on(app.paths.shared) == []
+
+
 def test_a_small_disk_needs_less_room(app: App, activated: Activation, mounted: Mount) -> None:
     app.paths.shared.mkdir()
     mounted("-t", "tmpfs", "-o", "size=1m", "none", app.paths.shared)
@@ -173,10 +198,11 @@ def test_a_stage_that_is_interrupted_leaves_nothing(
     name = a_backup(app)
     real = tarball.unpack
 
-    def unpack(source: Path, into: Path) -> None:
-        real(source, into)
+    def unpack(source: Path, into: Path) -> str:
+        name = real(source, into)
         if int(source.name[0]) >= number:
             raise Cut
+        return name
 
     operations.begin(app.paths, Operation("restore", name, "ada", 7.0))
     with monkeypatch.context() as patched, pytest.raises(Cut):
@@ -354,3 +380,89 @@ def test_whatever_the_app_puts_in_the_way_the_rest_is_undone(
     assert (disk / "data/sub/file").read_text() == expected
     texts = {path.read_text() for path in disk.rglob("*") if path.is_file()}
     assert {"now", "then"} <= texts
+
+
+def test_a_name_that_the_app_adds_where_data_is_staged_stays_out(
+    app: App, activated: Activation, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.data("settings.json", "then")
+    release = app.release(NEW, backup=Backup(paths=("settings.json",)), is_current=True)
+    volume = {"type": "bind", "source": str(disk), "target": "/shared"}
+    as_resolved(release, {"web": {"volumes": [volume]}})
+    name = backup.backup(release, "schedule")
+    app.data("settings.json", "now")
+    real = tarball.unpack
+
+    def unpack(source: Path, into: Path) -> str:
+        unpacked = real(source, into)
+        (next(disk.glob(".gpuhost-restore-*")) / "added").write_text("by the app")
+        return unpacked
+
+    monkeypatch.setattr(tarball, "unpack", unpack)
+    monkeypatch.setattr("gpuhost.runner.stages.activation.activate", lambda release: None)
+    assert restore(app.paths, name, "ada").state == "verified"
+    assert (disk / "settings.json").read_text() == "then"
+    assert not (disk / "added").exists()
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+@pytest.mark.parametrize("step", [5, 6, 7, 8])
+def test_without_its_disk_nothing_is_called_exchanged_or_undone(
+    app: App,
+    activated: Activation,
+    disk: Path,
+    mounted: Mount,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_good: bool,
+    step: int,
+) -> None:
+    """A power cut, and the next boot does not mount it."""
+    names = ("one.json", "two.json")
+    release = app.release(NEW, backup=Backup(paths=names), is_current=True)
+    for name in names:
+        app.data(name, "then")
+    saved = backup.backup(release, "schedule")
+    for name in names:
+        app.data(name, "now")
+
+    def activate(_: Release) -> None:
+        if not is_good and (disk / names[0]).read_text() == "then":
+            raise BAD
+
+    monkeypatch.setattr("gpuhost.runner.stages.activation.activate", activate)
+    real, count = os.rename, 0
+
+    def rename(*words: Any, **more: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == step:
+            raise Cut
+        real(*words, **more)
+
+    operations.begin(app.paths, Operation("restore", saved, "ada", 7.0))
+    with monkeypatch.context() as patched, pytest.raises(Cut):
+        patched.setattr(os, "rename", rename)
+        restore(app.paths, saved, "ada")
+    (tmp_path / "kept").mkdir()
+    mounted("--bind", disk, tmp_path / "kept")
+    subprocess.run(["umount", disk], check=True)
+    ended = restore(app.paths, saved, "ada")
+    assert ended.state == "restore-failed"
+    assert "its disk is not mounted" in ended.restore_said
+    assert list(disk.iterdir()) == []
+    mounted("--bind", tmp_path / "kept", disk)
+    for staging_place in disk.glob(".gpuhost-restore-*"):
+        if not any(staging_place.iterdir()):
+            # Someone has tidied up; the advice is followed.
+            staging_place.rmdir()
+            operations.begin(app.paths, Operation("restore", saved, "ada", 8.0))
+            assert restore(app.paths, saved, "ada").state == "restore-failed"
+            subprocess.run(["mkdir", "-m", "700", staging_place], check=True)
+    operations.begin(app.paths, Operation("restore", saved, "ada", 9.0))
+    ended = restore(app.paths, saved, "ada")
+    assert ended.state in ("verified", "restored"), (ended.said, ended.restore_said)
+    expected = "then" if ended.state == "verified" else "now"
+    assert [(disk / name).read_text() for name in names] == [expected] * 2
+    texts = sorted(path.read_text() for path in disk.rglob("*.json"))
+    assert texts == ["now", "now", "then", "then"]

@@ -86,6 +86,29 @@ def test_the_newest_stay_after_a_jump_of_the_clock(
     assert len(set(made)) == 9
 
 
+def test_the_last_backup_with_data_stays_while_its_disk_is_not_mounted(
+    app: App, clock: Clock
+) -> None:
+    full = [a_backup(app, 2, number) for number in (1, 2, 3)]
+    data = app.paths.shared / "data"
+    (data / "file").rename(app.paths.home / "file")
+    app.data("other", "x")
+    made = []
+    for number in (4, 5, 6, 7):
+        clock.now += 60
+        declared = Backup(paths=("data", "other"), keep=2)
+        made.append(backup.backup(app.release(f"{OLD}-{number}", backup=declared), "schedule"))
+    assert names(app) == [full[-1], *made[-2:]]
+    assert (
+        f"data is empty: is its disk mounted? The last backup with data of it is kept: {full[-1]}"
+        in (log_of(app, 7))
+    )
+    # It is back.
+    last = a_backup(app, 2, 8)
+    assert names(app) == [made[-1], last]
+    assert "is empty" not in log_of(app, 8)
+
+
 def test_a_backup_from_the_future_is_told(app: App, clock: Clock) -> None:
     clock.now += YEAR
     ahead = a_backup(app, 3, 1)

@@ -36,6 +36,8 @@ def unpack(archive: Path, into: Path) -> None:
 
     Raises Failure for a path that leads outside, for devices, and for an incomplete archive.
     """
+    if not archive.exists():
+        raise Failure(f"{archive.name} is missing in the release", fix=FIX)
     into.mkdir()
     try:
         with tarfile.open(archive, "r:gz", tarinfo=_Member) as opened:
@@ -44,8 +46,6 @@ def unpack(archive: Path, into: Path) -> None:
             while piece := opened.fileobj.read(PIECE):
                 if piece.strip(b"\0"):
                     raise tarfile.ReadError("an entry in it is damaged")
-    except FileNotFoundError:
-        raise Failure(f"{archive.name} is missing in the release", fix=FIX) from None
     except ERRORS as error:
         raise Failure(f"{archive.name} cannot be unpacked: {error}", fix=FIX) from error
 

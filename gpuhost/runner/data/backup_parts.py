@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
@@ -12,6 +13,7 @@ from gpuhost.runner.data import postgres, sqlite_copy, stored
 from gpuhost.runner.data.backup_source import Source, open_existing, open_source
 from gpuhost.runner.data.safe_paths import locate
 from gpuhost.runner.data.stored import Item
+from gpuhost.runner.data.tarball_member import read_xattrs
 from gpuhost.runner.data.tarball_pack import pack, size
 from gpuhost.runner.data.tarball_read import read_through
 from gpuhost.runner.lib.failure import Failure
@@ -96,7 +98,9 @@ def _sqlite_part(release: Release, path: str, source: Source) -> Part:
             state = sqlite_copy.copy(
                 *(now.handle, now.file, target), deadline=deadline, name=path, log=release.log
             )
-        return _item(
+            with now.handle.read(now.file) as file:
+                xattrs = read_xattrs(file.fileno())
+        item = _item(
             "sqlite",
             path,
             target,
@@ -105,6 +109,8 @@ def _sqlite_part(release: Release, path: str, source: Source) -> Part:
             verified="integrity_check",
             owner=(state.st_uid, state.st_gid, state.st_mode & 0o777),
         )
+        as_text = ((os.fsencode(key).hex(), value.hex()) for key, value in xattrs.items())
+        return replace(item, xattrs=tuple(as_text))
 
     states = (source.handle.look(file.name) for file in sqlite_copy.files_of(source.path))
     sizes = [state.st_size if state else 0 for state in states]

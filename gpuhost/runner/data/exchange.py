@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import is_of_containers, open_recorded
@@ -57,6 +58,7 @@ class Exchange:
                     f"{self.staged} does not exist any more: the app can delete it there",
                     fix="restore again",
                 )
+            at.staging.sync()
             begin()
             for name in self._names:
                 _set_aside(at.parent, name, at.aside)
@@ -114,7 +116,8 @@ class Exchange:
         with explained(f"{self.target} cannot be exchanged", FIX), ExitStack() as stack:
             opened = _Opened(
                 stack.enter_context(open_recorded(app, parent)),
-                stack.enter_context(open_recorded(app, staging, make=True, mode=PRIVATE)),
+                _enter_staging(stack, app, staging),
+                # On the disk of the staging directory, which is mounted: that exists.
                 stack.enter_context(open_recorded(app, Path(self.aside), make=True, mode=PRIVATE)),
             )
             yield opened
@@ -129,6 +132,20 @@ class Exchange:
     @property
     def _staged_name(self) -> str:
         return Path(self.staged).name
+
+
+def _enter_staging(stack: ExitStack, app: AppPaths, staging: Path) -> DirectoryHandle:
+    """It stays until the restore has ended. A new one, in an empty mount point, would look like an
+    exchange that is done, or undone.
+    """
+    try:
+        return stack.enter_context(open_recorded(app, staging))
+    except FileNotFoundError:
+        raise Failure(
+            f"{staging} is missing: its disk is not mounted, or it was deleted",
+            fix="mount the disk, and restore the same backup again: nothing is deleted; if the "
+            f"disk is mounted, first: mkdir -m 700 {quote(str(staging))}",
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from shlex import join, quote
 
@@ -61,11 +61,16 @@ def _put(home: Path, item: Item, target: Path) -> str:
 
 
 def _require_none_inside(target: Path) -> None:
-    for line in MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-        mounted = Path(ESCAPED.sub(lambda match: chr(int(match[1], 8)), line.split(" ")[4]))
+    for mounted in mount_points():
         if target in mounted.parents:
             raise Failure(
                 f"{mounted} is a mount point: it would be moved away with {target}",
                 fix=f"run umount {quote(str(mounted))}, and restore again: what the backup has of "
                 f"it is then restored to the disk of {target}",
             )
+
+
+def mount_points() -> Iterator[Path]:
+    """Real paths."""
+    for line in MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        yield Path(ESCAPED.sub(lambda match: chr(int(match[1], 8)), line.split(" ")[4]))

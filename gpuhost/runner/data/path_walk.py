@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gpuhost.runner.contract import APPS, RESERVED, AppPaths, why_reserved
 from gpuhost.runner.data.container_mounts import Mounts, of_all_apps, of_volumes
+from gpuhost.runner.data.mount_points import mount_points
 from gpuhost.runner.lib.directory_handle import MODE, DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_json
@@ -118,9 +119,14 @@ class Walk:
 
     @cached_property
     def _written(self) -> frozenset[Identity]:
-        """Of the outermost: one in another may be a link of a container, to any directory."""
-        outermost = (path for path in self.written if not self.written & set(path.parents))
-        return frozenset(filter(None, map(_identity, outermost)))
+        """Of the outermost: one in another may be a link of a container, to any directory.
+
+        And of what is mounted in them: a person may have given it another path too.
+        """
+        outermost = [path for path in self.written if not self.written & set(path.parents)]
+        real = set(map(os.path.realpath, outermost))
+        inside = [path for path in mount_points() if real & set(map(str, path.parents))]
+        return frozenset(filter(None, map(_identity, (*outermost, *inside))))
 
     @staticmethod
     def _replace(handle: DirectoryHandle, by: DirectoryHandle) -> DirectoryHandle:

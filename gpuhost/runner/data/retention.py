@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import stored
-from gpuhost.runner.data.stored import Stored
+from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear, damaged_path, load_json, move_aside
 from gpuhost.runner.lib.log import Log
@@ -15,7 +15,8 @@ from gpuhost.runner.state.transitions import BACKUP, RESTORE_DAMAGED, rule_of
 
 
 def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
-    """Delete old backups, except the one just made and those that an operation refers to.
+    """Delete old backups, except the one just made, those that an operation refers to, and the last
+    one with data of a part that is empty now.
 
     What is damaged or cannot be read is kept, and does not count as a backup.
     """
@@ -26,9 +27,36 @@ def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
     except Failure as failure:
         log.write(f"warning: no old backup is removed: {failure.said}; {failure.fix}")
         return
+    needed |= _last_with_data(backups, log)
     for backup in _countable(backups, keep)[: -max(1, keep)]:
         if backup.name not in needed | {made}:
             _delete(backup, log)
+
+
+def _last_with_data(backups: list[Stored], log: Log) -> set[str]:
+    """The newest backup of each part that is empty now: its disk may not be mounted.
+
+    + backups: the oldest first
+    """
+    newest_first = [backup for backup in reversed(backups) if backup.is_whole]
+    kept = set()
+    for now in newest_first[:1]:
+        for empty in (item for item in now.manifest.items if not item.unpacked):
+            last = next((one.name for one in newest_first if _has_data(one, empty)), None)
+            if last:
+                log.write(
+                    f"warning: {empty.name} is empty: is its disk mounted? The last backup with "
+                    f"data of it is kept: {last}"
+                )
+                kept.add(last)
+    return kept
+
+
+def _has_data(backup: Stored, part: Item) -> bool:
+    return any(
+        item.unpacked and (item.kind, item.name) == (part.kind, part.name)
+        for item in backup.manifest.items
+    )
 
 
 def _countable(backups: list[Stored], keep: int) -> list[Stored]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from gpuhost.runner.data import postgres, sqlite_copy, tarball
-from gpuhost.runner.data.exchange import PRIVATE, Exchange
+from gpuhost.runner.data.exchange import PRIVATE
 from gpuhost.runner.data.restore_plan import Part
 from gpuhost.runner.data.room import require_room, require_room_in
 from gpuhost.runner.data.safe_paths import open_recorded
@@ -29,7 +29,7 @@ def stage(release: Release, backup: Stored, parts: Iterable[Part]) -> None:
     for part in parts:
         source = backup.home / part.item.file
         if part.inside.parts:
-            with _open_inside(release, part.exchange, part.inside) as directory:
+            with _open_inside(release, part) as directory:
                 # Of another moment than the copy, if the app has moved its directory meanwhile.
                 for path in sqlite_copy.files_of(part.inside):
                     directory.remove(path.name)
@@ -87,8 +87,7 @@ def _unpack(release: Release, source: Path, part: Part) -> None:
         if part.exchange.is_database:
             _copy(source, part.item, directory, name)
             return
-        tarball.unpack(source, above.within / part.home.name)
-        (unpacked,) = directory.names()
+        unpacked = tarball.unpack(source, above.within / part.home.name)
         if unpacked != name:
             # Its link led to another directory then.
             directory.rename(unpacked, directory, name)
@@ -100,25 +99,37 @@ def _copy(source: Path, item: Item, into: DirectoryHandle, name: str) -> None:
             require_room_in(into)
             file.write(piece)
         os.fchown(file.fileno(), item.uid, item.gid)
+        for key, value in item.xattrs:
+            os.setxattr(file.fileno(), bytes.fromhex(key), bytes.fromhex(value))
         os.fchmod(file.fileno(), item.mode)
         file.flush()
         abort.in_background(lambda: os.fsync(file.fileno()))
 
 
 @contextmanager
-def _open_inside(release: Release, tree: Exchange, relative: Path) -> Iterator[DirectoryHandle]:
+def _open_inside(release: Release, part: Part) -> Iterator[DirectoryHandle]:
     """The staged directory of a database. Raises Failure if a link leads outside."""
-    staged = Path(tree.staged)
+    staged = Path(part.exchange.staged)
     with ExitStack() as stack:
         handle = stack.enter_context(open_recorded(release.app, staged.parent))
-        for name in (staged.name, *relative.parts[:-1]):
+        for name in (staged.name, *part.inside.parts[:-1]):
             try:
-                handle = stack.enter_context(handle.enter(name))
-            except (FileNotFoundError, NotADirectoryError):
+                handle = stack.enter_context(_enter_or_make(handle, name, part.item))
+            except NotADirectoryError:
                 raise Failure(
-                    f"the backup has no directory {relative.parent} for {relative.name}"
+                    f"the backup has no directory {part.inside.parent} for {part.inside.name}",
+                    fix="use another backup",
                 ) from None
         yield handle
+
+
+def _enter_or_make(above: DirectoryHandle, name: str, database: Item) -> DirectoryHandle:
+    """The app may have moved it after the copy of its database."""
+    with suppress(FileNotFoundError):
+        return above.enter(name)
+    made = above.make(name)
+    os.fchown(made.number, database.uid, database.gid)
+    return made
 
 
 def limit(release: Release) -> float:

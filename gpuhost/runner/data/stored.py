@@ -46,10 +46,11 @@ class Item:
     bytes: int
     sha256: str
     unpacked: int  # bytes, when restored
-    # sqlite: the file's owner and mode.
+    # sqlite: the file's owner, mode and extended attributes.
     uid: int = 0
     gid: int = 0
     mode: int = 0o600
+    xattrs: tuple[tuple[str, str], ...] = ()  # with ACLs; names and values in hexadecimal digits
     # postgres
     service: str = ""
     database: str = ""

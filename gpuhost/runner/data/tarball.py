@@ -20,8 +20,8 @@ from gpuhost.runner.lib.failure import Failure
 DEFAULT_ACL = "system.posix_acl_default"
 
 
-def unpack(source: Path, into: Path) -> None:
-    """Unpack into an empty directory of root (0700), with numeric owners.
+def unpack(source: Path, into: Path) -> str:
+    """Unpack into an empty directory of root (0700), with numeric owners; the name there.
 
     Raises Failure for an incomplete archive, or one with paths outside of it.
     """
@@ -38,6 +38,7 @@ def unpack(source: Path, into: Path) -> None:
             finally:
                 unpacker.close()
         archive.read_to_end()
+    return unpacker.top_name
 
 
 @dataclass
@@ -53,7 +54,7 @@ class _Unpacker:
     def __init__(self, archive: str, top: DirectoryHandle) -> None:
         self._archive, self._top = archive, top
         self._levels: list[_Level] = []
-        self._has_top = False
+        self.top_name = ""
 
     def add(self, info: tarfile.TarInfo, archive: Archive) -> None:
         """Raises Failure or OSError."""
@@ -84,7 +85,7 @@ class _Unpacker:
 
     def end(self) -> None:
         self._leave("")
-        if not self._has_top:
+        if not self.top_name:
             raise Failure(f"{self._archive}: there is nothing in it")
         _sync_file_system(self._top)
 
@@ -97,8 +98,8 @@ class _Unpacker:
         directory, _, name = path.rpartition("/")
         self._leave(directory)
         is_top = not directory and not path.startswith("/")
-        if is_top and not self._has_top:
-            self._has_top = True
+        if is_top and not self.top_name:
+            self.top_name = name
             return self._top, name
         if is_top or not self._levels or self._levels[-1].path != directory:
             raise Failure(f"{self._archive}: {path!r} is outside of its directory")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from gpuhost.runner.lib.sizes import format_size
 RESERVE = 256 << 20
 # A small disk, of the app alone, needs less.
 PART = 20
+RESERVED_INODES = 10_000
 # Most file systems give a file whole blocks.
 BLOCK = 4096
 
@@ -57,6 +59,12 @@ def require_left(directory: DirectoryHandle, what: str, fix: str) -> None:
     room = Room.of(directory)
     if room.free < room.reserve // 2:
         raise Failure(f"the disk of {directory.path} is nearly full: {what} was ended", fix=fix)
+    # Some file systems have as many inodes as they need, and count none.
+    inodes = os.statvfs(directory.number)
+    if inodes.f_favail < min(RESERVED_INODES, inodes.f_files // PART) // 2:
+        raise Failure(
+            f"the disk of {directory.path} has nearly no inodes left: {what} was ended", fix=fix
+        )
 
 
 def on_disk(size: int) -> int:
