@@ -16,6 +16,7 @@ from gpuhost.runner.contract import RELEASE, REMOVE, ROLLBACK, AppPaths
 from gpuhost.runner.data.rotation import rotate
 from gpuhost.runner.data.scheduled_backup import run_scheduled
 from gpuhost.runner.lib.failure import Failure, in_words
+from gpuhost.runner.lib.files import move_aside
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages import carry_out, removal, rollback
@@ -177,7 +178,7 @@ def main() -> Exit:
             wrong = _first_wrong(Path(error.filename))
             print(
                 f"{wrong}: {error.strerror}",
-                f"-> mv {wrong} {wrong}.damaged",
+                f"-> {move_aside(wrong)}",
                 sep="\n",
                 file=sys.stderr,
             )

@@ -8,7 +8,7 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import clear, damaged_path, load_json
+from gpuhost.runner.lib.files import clear, damaged_path, load_json, move_aside
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.state.releases import current_id
 from gpuhost.runner.state.transitions import BACKUP, RESTORE_DAMAGED, rule_of
@@ -93,6 +93,6 @@ def _fix(app: AppPaths, path: Path) -> str:
         aside = damaged_path(app.restore)
         return rule_of(RESTORE_DAMAGED, BACKUP).next.format(home=app.home, aside=aside)
     if path == app.attempt:
-        return f"mv {path} {damaged_path(path)}"
+        return move_aside(path)
     first = "release the app again; then, " if path.parent.name == current_id(app) else ""
     return f"{first}if nobody will roll back to that release: rm -r {path.parent}"

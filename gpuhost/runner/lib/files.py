@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any, BinaryIO
 
 from gpuhost.runner.contract import load_json as load_json
@@ -112,6 +113,11 @@ def damaged_path(path: Path) -> Path:
     return target
 
 
+def move_aside(path: Path) -> str:
+    """The command with which a person does what `set_aside` does."""
+    return f"mv {quote(str(path))} {quote(str(damaged_path(path)))}"
+
+
 def make_way(path: Path) -> None:
     """Set aside what is no regular file."""
     if os.path.lexists(path) and not path.is_file():
@@ -125,7 +131,7 @@ def make_directory(path: Path, mode: int = 0o755) -> None:
     except (FileExistsError, NotADirectoryError):
         raise Failure(
             f"{path} is not a directory",
-            fix=f"if it is a link, mount the disk that it leads to; else mv {path} {path}.damaged",
+            fix=f"if it is a link, mount the disk that it leads to; else {move_aside(path)}",
         ) from None
 
 

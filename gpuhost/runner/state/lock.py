@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, Operation
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import make_directory
+from gpuhost.runner.lib.files import make_directory, move_aside
 from gpuhost.runner.state.operations import begun
 
 LOCKS = Path("/proc/locks")
@@ -76,7 +76,7 @@ def _opened(path: Path) -> Iterator[int]:
     What else is in its place is not set aside: another process may just have done that.
     """
     if os.path.lexists(path) and not path.is_file():
-        raise Failure(f"{path} is not a file", fix=f"mv {path} {path}.damaged")
+        raise Failure(f"{path} is not a file", fix=move_aside(path))
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(file, 0o600)
