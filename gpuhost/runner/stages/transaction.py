@@ -87,8 +87,8 @@ def run_transaction(release: Release) -> Result:
 def refuse(release: Release, failure: Failure) -> Result:
     """Store the result of a release or a rollback that does not begin."""
     plan = release.plan
-    release.log.write(failure.said)
-    release.log.write(f"-> {failure.fix}")
+    for line in failure.lines:
+        release.log.write(line)
     operation = Operation(ROLLBACK if plan.rollback_of else RELEASE, plan.id, plan.by, time.time())
     details = {"said": failure.said, "fix": failure.fix}
     result = Result.of(
