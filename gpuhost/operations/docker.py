@@ -19,7 +19,7 @@ from gpuhost.operations.docker_activation import (
     restart_engine,
     stop_engines,
 )
-from gpuhost.operations.docker_start import masked_units, start
+from gpuhost.operations.docker_start import masked_engine_units, start
 from gpuhost.operations.findings import failing_ids
 from gpuhost.operations.reading import Commands, executing, operation, read
 from gpuhost.operations.refuse import refuse, tell
@@ -108,7 +108,7 @@ def engine(
     if is_stuck and not _may_restart(snapshot, settings):
         refuse("docker", _restart_first(snapshot))
         return
-    if masked_units(snapshot) and refuse_reload("docker", snapshot, adopt=adopt):
+    if masked_engine_units(snapshot) and refuse_reload("docker", snapshot, adopt=adopt):
         return
     if stops := stopped(snapshot, settings):
         tell("docker", f"stops {', '.join(stops)}")

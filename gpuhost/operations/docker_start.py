@@ -16,7 +16,7 @@ def start(snapshot: Snapshot, *, is_stuck: bool) -> Commands:
     units = [unit for name in UNITS if (unit := snapshot.units.declared.get(name))]
     has_failed = snapshot.docker.engine is None and any(unit.failed for unit in units)
     must_restart = is_stuck or has_failed
-    if masked := masked_units(snapshot):
+    if masked := masked_engine_units(snapshot):
         yield run("systemctl", "unmask", *masked)
         # A mask until the next boot is another link.
         yield run("systemctl", "unmask", "--runtime", *masked)
@@ -27,6 +27,6 @@ def start(snapshot: Snapshot, *, is_stuck: bool) -> Commands:
         yield from enable_now(snapshot, ENGINE, seconds=120)
 
 
-def masked_units(snapshot: Snapshot) -> list[str]:
+def masked_engine_units(snapshot: Snapshot) -> list[str]:
     units = [snapshot.units.declared.get(name) for name in UNITS]
     return [unit.name for unit in units if unit and unit.masked]

@@ -15,9 +15,9 @@ from gpuhost.operations.nvidia_reboot import is_this_machine, reboot
 from gpuhost.operations.nvidia_record import put_record
 from gpuhost.operations.nvidia_settings import Gpu, Source, driver_settings
 from gpuhost.operations.reading import Commands, executing, operation, read
-from gpuhost.operations.refuse import refuse
+from gpuhost.operations.refuse import refuse, tell
 from gpuhost.plans.gpu import reason_without_driver
-from gpuhost.plans.nvidia import install_plan, reboot_reason
+from gpuhost.plans.nvidia import install_plan, plan_for_wasted, reboot_reason
 from gpuhost.plans.nvidia_upkeep import (
     installation,
 )
@@ -39,13 +39,14 @@ def archive(
     source: Source = "distro",
     branch: str | None = None,
     cuda: str | None = None,
+    adopt: bool = False,
 ) -> Commands:
     """
     Enable the archive components that the driver needs (Debian: contrib, non-free,
     non-free-firmware), in a sources file of its own. Run it before `apt.mirror`, so that the mirror
     applies to them too.
 
-    + gpu, install, source, branch, cuda: as in `driver`
+    + gpu, install, source, branch, cuda, adopt: as in `driver`
 
     **Example:**
 
@@ -54,7 +55,7 @@ def archive(
         from gpuhost.operations import nvidia
         nvidia.archive(name="Archive components of the driver")
     """
-    settings = driver_settings(gpu, install, source, branch, cuda)
+    settings = driver_settings(gpu, install, source, branch, cuda, adopt=adopt)
     plan = install_plan(read(settings), settings)
     if plan is None or plan.archive is None:
         host.noop("the driver needs no other archive component")
@@ -111,6 +112,8 @@ def driver(
     snapshot = read(settings)
     plan = install_plan(snapshot, settings)
     if plan is None:
+        if install and not adopt and (other := plan_for_wasted(snapshot, settings)):
+            tell("nvidia", f"not changed: {other.why}; set adopt=True while containers run")
         yield from repair(snapshot, settings)
         return
     running = snapshot.docker.names(running=True)

@@ -7,12 +7,12 @@ from hashlib import sha256
 from pyinfra import host
 
 from gpuhost.checks.finding import Status
-from gpuhost.checks.host.system_dpkg import DPKG_WORKS
 from gpuhost.checks.registry import finding_of
 from gpuhost.operations.reading import Commands, operation, read
 from gpuhost.operations.refuse import refuse
 from gpuhost.operations.units import enable_now, refuse_reload
 from gpuhost.plans.apt_archives import optional_archives
+from gpuhost.plans.dpkg import dpkg_fault
 from gpuhost.plans.system import ORIGINS_FIX, UPDATES_FILE, no_security_origin, updates_text
 from gpuhost.remote.apt import (
     INSTALL_SECONDS,
@@ -54,9 +54,9 @@ def packages(lock_timeout_s: int = LOCK_TIMEOUT_S) -> Commands:
         return
     if read(settings).dpkg.locks:
         yield wait_for_apt(lock_timeout_s)
-    if (dpkg := finding_of("system.dpkg", read(settings), settings)).expected == DPKG_WORKS:
+    if fault := dpkg_fault(read(settings)):
         # It fails: what follows would have apt install much more, or wait for nothing.
-        yield run("sh", "-c", FAIL, "sh", f"{dpkg.actual}: {dpkg.fix}", seconds=10)
+        yield run("sh", "-c", FAIL, "sh", f"{fault.what}: {fault.fix}", seconds=10)
         return
     if _is_failing("system.dpkg", settings):
         yield run(

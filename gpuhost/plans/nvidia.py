@@ -64,8 +64,9 @@ class InstallPlan:
 def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
     """What must be installed; None: nothing is wrong, or no installation is declared.
 
-    A driver that works stays unless it cannot run the declared CUDA or is not of the declared
-    branch; one that is installed and not loaded stays too.
+    A driver that works stays unless it cannot run the declared CUDA, is not of the declared branch,
+    or leaves out cards that another one drives too; the last not while containers run, without
+    adopt. One that is installed and not loaded stays too.
     """
     if settings.nvidia_driver != "install" or reason_without_driver(snapshot, settings):
         return None

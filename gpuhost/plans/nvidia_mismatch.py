@@ -76,7 +76,7 @@ def _of_container(snapshot: Snapshot) -> Mismatch:
 
 
 def _two_versions(snapshot: Snapshot) -> Mismatch | None:
-    """Packages of several versions, or a library of none; None: a reboot loads the right module."""
+    """Packages of several versions, or a library of none; None: neither is the case."""
     nvidia = snapshot.nvidia
     if nvidia.on_disk is None or nvidia.module is None:
         return None
@@ -93,7 +93,6 @@ def _two_versions(snapshot: Snapshot) -> Mismatch | None:
         return Mismatch(
             f"module and packages have version {version}, and libnvidia-ml.so.1 another one",
             STRAY,
-            reboot_helps=True,
         )
     return Mismatch(
         f"packages of two versions: {name} {version}, and {other.name} {other.driver}",

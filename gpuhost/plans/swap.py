@@ -16,9 +16,9 @@ from gpuhost.snapshot.sysctl import OLDER_SWAP_FILE, SWAP_FILE, SWAPPINESS, Assi
 
 # mkswap takes a page for its header, and partitions are never of round size.
 TOLERANCE = 16 * MB
-# swapon(8): no swap files on a network or union file system, nor on ZFS.
 SWAP_TARGET = "swap.target"
 UNESCAPED = frozenset(ascii_letters + digits + ":_.")
+# swapon(8): no swap files on a network or union file system, nor on ZFS.
 UNFIT = {"zfs", "overlay", "tmpfs", "nfs", "nfs4", "cifs", "fuse.sshfs", "squashfs"}
 
 
@@ -118,7 +118,7 @@ def _refusal(
     return "", ""
 
 
-def masked_units(snapshot: Snapshot, settings: Settings) -> list[str]:
+def masked_at_boot(snapshot: Snapshot, settings: Settings) -> list[str]:
     """What keeps systemd from switching the file on at boot, as guides of Kubernetes do it."""
     own = f"{unit_name(settings.swap_path)}.swap"
     return [name for name in snapshot.units.masked if name in (SWAP_TARGET, own)]

@@ -55,7 +55,7 @@ def _of_swap(snapshot: Snapshot, settings: Settings) -> list[str]:
     except NotRead:
         return []
     wanted = planned.size and not planned.refusal
-    return swap.masked_units(snapshot, settings) if wanted else []
+    return swap.masked_at_boot(snapshot, settings) if wanted else []
 
 
 def _stopped_units(units: Units) -> tuple[str, ...]:

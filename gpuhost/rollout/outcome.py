@@ -77,9 +77,9 @@ def _running_now(result: Result, host: str) -> Iterator[ReportLine]:
     elif result.state == RESTORED:
         yield ReportLine(f"rolled back to {result.restored}, verified", "yellow")
     elif result.state == FAILED:
-        yield ReportLine(
-            f"the {result.kind} changed nothing: what ran before it still runs", "yellow"
-        )
+        # Without a stage it did not begin: what was left unfinished may have stopped the app.
+        runs = "what ran before it still runs" if result.stage else "gpuhost status says what runs"
+        yield ReportLine(f"the {result.kind} itself changed nothing: {runs}", "yellow")
     elif result.state == UNDONE and (result.replaced or result.untouched):
         yield from _manual_deployment(result, host)
     elif result.state == UNDONE:

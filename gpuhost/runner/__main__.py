@@ -15,7 +15,7 @@ from pathlib import Path
 from gpuhost.runner.contract import RELEASE, REMOVE, ROLLBACK, AppPaths
 from gpuhost.runner.data.rotation import rotate
 from gpuhost.runner.data.scheduled_backup import run_scheduled
-from gpuhost.runner.lib.failure import Failure, in_words
+from gpuhost.runner.lib.failure import OF_DISK, Failure, in_words, of_os
 from gpuhost.runner.lib.files import move_aside
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
@@ -77,8 +77,7 @@ def run_backup(arguments: argparse.Namespace) -> Exit:
     try:
         run_scheduled(app, lambda: carry_out.end_unfinished(app, BACKUP))
     except Locked as other:
-        fix = (f"-> {other.fix}",) if other.fix else ()
-        print(f"no backup was made: {other.said}: {other}", *fix, sep="\n", file=sys.stderr)
+        print(*other.no_backup, sep="\n", file=sys.stderr)
         return Exit.LOCKED
     return Exit.GOOD
 
@@ -170,20 +169,27 @@ def main() -> Exit:
         print(error, file=sys.stderr)
         return Exit.USAGE
     except Failure as failure:
-        fix = (f"-> {failure.fix}",) if failure.fix else ()
-        print(failure.said, *failure.output, *fix, sep="\n", file=sys.stderr)
+        print(*failure.lines, sep="\n", file=sys.stderr)
         return Exit.FAILED
     except Exception as error:  # a full disk, for example
-        if isinstance(error, OSError) and error.errno in WRONG_KIND and error.filename:
-            wrong = _first_wrong(Path(error.filename))
-            # A name alone is one in a directory that was opened, and no path.
-            fix = (f"-> {move_aside(wrong)}",) if wrong.is_absolute() else ()
-            print(f"{wrong}: {error.strerror}", *fix, sep="\n", file=sys.stderr)
-            return Exit.FAILED
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        words = f"{in_words(error)} ({Path(place.filename).name}:{place.lineno})"
-        print(words, file=sys.stderr)
+        return _print_unforeseen(error)
+
+
+def _print_unforeseen(error: Exception) -> Exit:
+    if isinstance(error, OSError) and error.errno in OF_DISK:
+        # It may be temporary: systemd starts the runner again.
+        print(*of_os(error).lines, sep="\n", file=sys.stderr)
         return Exit.UNFORESEEN
+    if isinstance(error, OSError) and error.errno in WRONG_KIND and error.filename:
+        wrong = _first_wrong(Path(error.filename))
+        # A name alone is one in a directory that was opened, and no path.
+        fix = move_aside(wrong) if wrong.is_absolute() else ""
+        print(*Failure(f"{wrong}: {error.strerror}", fix=fix).lines, sep="\n", file=sys.stderr)
+        return Exit.FAILED
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    words = f"{in_words(error)} ({Path(place.filename).name}:{place.lineno})"
+    print(words, file=sys.stderr)
+    return Exit.UNFORESEEN
 
 
 def _first_wrong(path: Path) -> Path:

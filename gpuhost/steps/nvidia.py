@@ -14,6 +14,7 @@ def add_archive_components(settings: Settings) -> None:
     mirror applies to them too."""
     nvidia.archive(
         name="Archive components of the NVIDIA driver",
+        adopt=settings.adopt,
         **_driver(settings),
         **sudo_args(settings),
     )

@@ -108,7 +108,14 @@ BAD = replace(
 )  # fmt: skip
 STATES: dict[str, tuple[dict[str, Any], str]] = {
     "restored": ({}, "rolled back to 20260101-000000-aa, verified"),
-    "failed": ({"state": "failed"}, "the release changed nothing: what ran before it still runs"),
+    "failed": (
+        {"state": "failed"},
+        "the release itself changed nothing: what ran before it still runs",
+    ),
+    "refused": (
+        {"state": "failed", "stage": ""},
+        "the release itself changed nothing: gpuhost status says what runs",
+    ),
     "undone": (
         {"state": "undone"},
         "no previous release: this one is stopped, its data is kept",
@@ -144,8 +151,9 @@ def test_the_report_of_a_verified_release() -> None:
 def test_the_report_of_a_failed_release(name: str) -> None:
     changed, says = STATES[name]
     said = _report(replace(BAD, **changed))
+    stage = "" if name == "refused" else " in stage up"
     assert said[0] == (
-        "release 20261122-010203-aabbccdd failed in stage up: container tts-web-1 exited (1)"
+        f"release 20261122-010203-aabbccdd failed{stage}: container tts-web-1 exited (1)"
     )
     assert said[1:5] == ["  | red", "the app's last log lines:", "  | one", "  | two"]
     assert says in said
@@ -199,7 +207,7 @@ def test_the_report_of_a_restore_has_no_revision() -> None:
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ("failed", "the restore changed nothing: what ran before it still runs"),
+        ("failed", "the restore itself changed nothing: what ran before it still runs"),
         ("restored", "the previous data is restored, and the app is verified with it"),
         (
             "restore-failed",

@@ -23,6 +23,7 @@ from gpuhost.runner.resolved import temporary_files
 from gpuhost.runner.site import container_nginx
 from gpuhost.runner.stages import removal as removal_stage
 from gpuhost.runner.stages.carry_out import Exit
+from gpuhost.runner.state.lock import lock
 from gpuhost.runner.state.release import Release
 from gpuhost.snapshot.apps_details import DirectoryState
 from tests.runner.host_fixtures import NEW
@@ -271,6 +272,20 @@ def move_a_file_away(host: Host) -> None:
 
 def _me() -> str:
     return f"{os.getuid()}:{os.getgid()}"
+
+
+def move_aside_what_is_no_file(host: Host) -> None:
+    """What was moved aside before stays."""
+    home = host.app.paths.home
+    wrong, earlier = host.app.paths.lock, home / "lock.damaged"
+    wrong.unlink(missing_ok=True)
+    (wrong / "in it").mkdir(parents=True)
+    earlier.write_text("an earlier one")
+    assert host.run("resume") == Exit.FAILED
+    shell(failing(lambda: lock(host.app.paths).__enter__()))
+    assert earlier.read_text() == "an earlier one"
+    assert (home / "lock.damaged.2/in it").is_dir()
+    assert host.run("resume") == Exit.GOOD
 
 
 def move_away_what_a_container_put(host: Host) -> None:

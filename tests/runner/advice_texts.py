@@ -11,12 +11,12 @@ ROOT = Path(__file__).parents[2] / "gpuhost"
 ROOMS = ("runner", "rollout", "checks/deployed")
 # Of texts that are no `fix`, those that send a person to the host or to another verb.
 TOLD = re.compile(
-    r"\b(rm|chown) -R|\brm -r|docker (volume )?rm\b|delete it|nobody needs|: nothing is deleted|"
-    r"pyinfra …"
+    r"\b(rm|chown) -R|\b(rm -r|mv \{)|docker (volume )?rm\b|delete it|nobody needs|"
+    r": nothing is deleted|pyinfra …"
 )
 # A command, or an action on files of the host or on the app.
 ACTION = re.compile(
-    r"\b(rm|mv|chown|chmod|tar|sed|certbot|dpkg|apt-get|nginx|npx|npm|git config) -?\w|"
+    r"\b(rm|mv|chown|chmod|tar|sed|certbot|dpkg|apt-get|nginx|npx|npm|git config) (-?\w|[{/])|"
     r"docker (rm|start|restart|load|login|network|volume|builder|compose|tag)\b|"
     r"systemctl (?!status|show|cat)\w|pyinfra \w|gpuhost (?!check)\w|deploys/\w|"
     r"\b(delete|move|restore|release|roll back|unpack|free|stop|start|repair|remove|copy|create|"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from gpuhost.runner.docker import services
-from gpuhost.runner.docker.compose import config, section, services_to_start, words
+from gpuhost.runner.docker.compose import config, section, services_to_start, store, words
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import write
+from gpuhost.runner.lib.files import write, write_json
 from gpuhost.runner.plan import Migrate
 from gpuhost.runner.stages.render import ensure_resolved, render, write_host_files
 from gpuhost.runner.state.release import Release
@@ -97,3 +98,26 @@ def test_a_release_of_an_older_gpuhost_is_resolved_when_it_is_activated(
     assert options(words(release, "ps"))["-f"] == [str(release.paths.resolved)]
     asked = [line for line in programs.called("config") if "json" in line]
     assert asked == ["docker compose --profile gpu config --format json"]
+
+
+def _model_with(values: int) -> dict[str, Any]:
+    environment = {f"KEY_{n}_SECRET": f"value-of-{n}." for n in range(values)}
+    return {"services": {name: {"environment": environment} for name in ("web", "worker")}}
+
+
+def test_more_values_than_a_log_can_mask_are_refused(app: App) -> None:
+    release = app.release()
+    with pytest.raises(Failure, match="more than 500 values") as failure:
+        store(release, _model_with(501))
+    assert failure.value.fix
+    assert not release.paths.resolved.exists()
+    store(release, _model_with(500))
+    assert release.log.masked("value-of-499.") != "value-of-499."
+
+
+def test_a_release_of_an_older_gpuhost_with_more_values_can_be_opened(app: App) -> None:
+    release = app.release()
+    write_json(release.paths.resolved, _model_with(501))
+    assert len(config(release)["services"]) == 2
+    values = [f"value-of-{n}." for n in range(501)]
+    assert sum(release.log.masked(value) != value for value in values) == 500

@@ -51,9 +51,14 @@ MODULES_OF_PATHS = ("os", "shutil")
 # Classes with an `open` of their own.
 OPENED = {"Release", "opener"}
 
-# Functions of the runner that take paths.
-HELPERS = ("gpuhost.runner.lib.files",)
-OF_OPEN_FILES = ("pieces",)
+# Functions of the runner that take paths: modules, and names of modules.
+HELPERS = (
+    "gpuhost.runner.lib.files",
+    *(f"gpuhost.runner.contract.{name}" for name in ("has_content", "load_json")),
+    *(f"gpuhost.runner.contract.{name}" for name in ("read_state", "read_text")),
+)
+# They get an open file, or only look for a free name.
+HARMLESS = ("move_aside", "pieces")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 # Why no container can write there -> MODULE:FUNCTION -> what it calls with paths.
 ALLOWED: dict[str, dict[str, str]] = yaml.safe_load(
@@ -69,13 +74,19 @@ def uses(source: str) -> dict[str, str]:
         alias.asname or alias.name
         for node in imports
         for alias in node.names
-        if alias.name not in OF_OPEN_FILES
-        and (node.module in HELPERS or f"{node.module}.{alias.name}" in HELPERS)
+        if alias.name not in HARMLESS
+        and (node.module in HELPERS or f"{_package(node.module)}.{alias.name}" in HELPERS)
     }
     found: dict[str, list[str]] = {}
     for function, call in _uses(tree, "", helpers):
         found.setdefault(function, []).append(call)
     return {function: " ".join(sorted(calls)) for function, calls in found.items()}
+
+
+def _package(module: str | None) -> str:
+    """What the contract exports, its modules define."""
+    contract = "gpuhost.runner.contract"
+    return contract if f"{module}.".startswith(f"{contract}.") else f"{module}"
 
 
 def _uses(node: ast.AST, function: str, helpers: set[str]) -> Iterator[tuple[str, str]]:
@@ -221,3 +232,10 @@ def test_a_helper_that_takes_a_path_is_found() -> None:
         "clear(path)\nput(path, text)\nfiles.remove(path)\ndisk.remove(path)\n"
     )
     assert uses(source) == {"": "clear put remove"}
+
+
+@pytest.mark.parametrize("name", ["has_content", "load_json", "read_state", "read_text"])
+@pytest.mark.parametrize("module", ["contract", "contract.state_files"])
+def test_a_helper_of_the_contract_is_found(module: str, name: str) -> None:
+    source = f"from gpuhost.runner.{module} import {name}\ndef f(path):\n    {name}(path)\n"
+    assert uses(source) == {"f": name}

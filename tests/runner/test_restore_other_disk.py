@@ -284,6 +284,8 @@ def test_what_a_restore_with_an_unreadable_state_left_is_set_aside(
     kept = left.with_name(f"{left.name}.damaged")
     assert (kept / "audio").read_text() == "written by the app"
     assert str(kept) in log_of(app, name)
+    # A removal of the app says where it is.
+    assert kept in set(on_other_disks(app.paths))
 
 
 # The app can write to the root of the disk: nothing above it is private.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,8 @@ def test_a_scheduled_backup_has_a_timer(app: App, programs: Programs, here: Host
     home = app.paths.home
     command = f"/usr/bin/python3 -I {home}/runner.pyz backup {home}"
     assert f"ExecStart={command}\n" in service
-    assert "TimeoutStartSec=7800\n" in service
+    # It waits as long as it may take: 600 s each.
+    assert "TimeoutStartSec=4800\n" in service
     for line in ("OnCalendar=*-*-* 03:30", "RandomizedDelaySec=15min", "Persistent=true"):
         assert f"{line}\n" in timer
     assert changing(programs) == [
@@ -222,3 +224,10 @@ def test_a_failed_rotation_is_reported_and_repeated_by_the_next_release(
     before = len(changing(programs))
     schedule.install(app.release(NEW, logs=logs))
     assert changing(programs)[before:] == [f"systemctl start {ROTATION}.service"]
+
+
+def test_a_backup_that_takes_hours_may_wait_as_long_first(app: App, here: Host) -> None:
+    schedule.install(app.release(backup=replace(DAILY, limit_s=20_000)))
+    service = (here.units / f"{UNIT}.service").read_text()
+    (limit,) = re.findall(r"TimeoutStartSec=(\d+)", service)
+    assert int(limit) > 2 * 20_000

@@ -25,11 +25,21 @@ VERBS = ("release", "rollback", "restore", "backup", "rotate", "abort", "status"
 FILES = (
     *("attempt.json", "abort.json", "current", "lock", "history.jsonl", "generated.json"),
     *("copying.json", "bases.json", "seen.json", "nginx.json", "runner.pyz", "remove.log"),
-    *("logrotate", "logrotate/state.json", "restore", "restore/state.json", "shared", "files"),
+    *(
+        "rotation.json",
+        "logrotate",
+        "logrotate/state.json",
+        "restore",
+        "restore/state.json",
+        "shared",
+        "files",
+    ),
     *("backups", "backups/last.log", "backups/{backup}/manifest.json", "backups/{backup}/log"),
     *("backups/{backup}/result.json", ".attempt.json.new", ".history.jsonl.new", "releases"),
     *(f"releases/{{new}}/{name}" for name in ("plan.json", "record.json", "result.json")),
     *(f"releases/{{new}}/{name}" for name in ("resolved.json", "log", "journal")),
+    *(f"releases/{{new}}/{name}" for name in ("placed.json", "given.json", "compose.json")),
+    *(f"releases/{{new}}/{name}" for name in ("fingerprint.json", "result.draft.json")),
     *("releases/{old}/record.json", "releases/{old}/journal", "releases/{old}/resolved.json"),
     "../other/releases/20260101-000000-aaaaaaaa/resolved.json",
 )

@@ -6,11 +6,9 @@ from shlex import quote
 
 from gpuhost.checks.finding import Verdict, fail, later, ok, warn
 from gpuhost.checks.registry import check
-from gpuhost.plans.system import noexec_mount
+from gpuhost.plans.dpkg import dpkg_fault
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.dpkg import OVERRIDES
-from gpuhost.snapshot.packages import DATABASE
 
 DPKG_WORKS = "dpkg can install packages"
 
@@ -32,8 +30,8 @@ def apt_idle(snapshot: Snapshot, settings: Settings) -> Verdict:
 def dpkg(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.dpkg.locks:
         return later(f"the package manager runs: {snapshot.dpkg.locks[0]}")
-    if verdict := _unusable(snapshot):
-        return verdict
+    if fault := dpkg_fault(snapshot):
+        return fail(DPKG_WORKS, fault.what, evidence=fault.evidence, fix=fault.fix)
     if not snapshot.dpkg.unfinished and not snapshot.dpkg.journal:
         return ok("every package is complete")
     broken = ", ".join(snapshot.dpkg.unfinished) or "dpkg was interrupted"
@@ -41,24 +39,3 @@ def dpkg(snapshot: Snapshot, settings: Settings) -> Verdict:
     if names := " ".join(map(quote, snapshot.dpkg.broken)):
         fix += f"; if apt finds no archive for it: dpkg --remove --force-remove-reinstreq {names}"
     return fail("every package is complete", broken, fix=fix)
-
-
-def _unusable(snapshot: Snapshot) -> Verdict | None:
-    """What keeps dpkg from installing anything, and no run of dpkg repairs."""
-    if complaint := snapshot.dpkg.complaint:
-        fix = f"cp -a {DATABASE}-old {DATABASE}, or the newest of /var/backups/dpkg.status.*; then "
-        return fail(DPKG_WORKS, complaint, fix=f"{fix}dpkg --audit")
-    if paths := snapshot.dpkg.unknown_owners:
-        return fail(
-            DPKG_WORKS,
-            f"the user or group of {', '.join(paths)} in {OVERRIDES} does not exist",
-            evidence='dpkg ends with "unknown system user" before it unpacks a package',
-            fix="; ".join(f"dpkg-statoverride --remove {quote(path)}" for path in paths),
-        )
-    if mounted_on := noexec_mount(snapshot, OVERRIDES):
-        return fail(
-            DPKG_WORKS,
-            f"{mounted_on} is mounted noexec: the scripts of packages cannot run",
-            fix=f"mount -o remount,exec {quote(mounted_on)}; remove noexec from /etc/fstab",
-        )
-    return None

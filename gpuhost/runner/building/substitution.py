@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 
 NAME = re.compile(r"\w+", re.ASCII)
-
-
 # Levels of ${A:-${B:-…}}.
 DEEPEST = 50
 

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from gpuhost.runner.contract import AppPaths, ReleasePaths, read_state
+from gpuhost.runner.contract import AppPaths, ReleasePaths
 from gpuhost.runner.docker.resolved_model import written_by_containers
 from gpuhost.runner.lib.files import load_json, read_json
 from gpuhost.runner.plan import BadPlan, load
-
-# Stages that start containers, as the journal has them.
-STARTING = (b'"up"', b'"migrate"')
+from gpuhost.runner.state.journal import BEGIN, STARTING, Journal
 
 
 @dataclass(frozen=True)
@@ -75,12 +73,10 @@ def _mounted(model: Path, _: int) -> frozenset[Path]:
 
 def _has_started(release: ReleasePaths) -> bool:
     try:
-        events = read_state(release.journal)
-    except FileNotFoundError:
-        return False
-    except (OSError, ValueError):
+        journal = Journal(release.journal)
+    except OSError:
         return True
-    return any(stage in events for stage in STARTING)
+    return journal.is_damaged or any(journal.has(BEGIN, stage) for stage in STARTING)
 
 
 def _anything(app: AppPaths, release: ReleasePaths) -> frozenset[Path]:

@@ -37,7 +37,8 @@ def require_renamable(
     commands = (command, *(_put(home, one, target / path) for path, one in databases.items()))
     raise Failure(
         f"{target} is a mount point, which cannot be renamed",
-        fix=f"stop the app (docs/restore.md, By hand), {how}, then run {' && '.join(commands)}",
+        fix=f"stop the app (By hand, in docs/restore.md of gpuhost), {how}, then run "
+        f"{' && '.join(commands)}",
     )
 
 

@@ -139,7 +139,7 @@ class Walk:
         if state is None or not stat.S_ISLNK(state.st_mode):
             return None
         if is_open or not (self.trusts_users or _only_root_writes(handle.state())):
-            who = "the app can" if is_open else "others than root can"
+            who = "the app can" if is_open else "other users than root can"
             raise _link_failure(handle.path / name, who, self.mounts.unread)
         # Real, but for its own components, which are looked up in turn.
         return Path(os.path.normpath(handle.path / handle.link_target(name)))

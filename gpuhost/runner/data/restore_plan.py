@@ -1,17 +1,20 @@
-"""Where the files of a backup are staged and exchanged; nothing of the app's is changed yet."""
+"""Where the files of a backup are staged and exchanged; of the app's data nothing is moved yet."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import directories
 from gpuhost.runner.data.exchange import PRIVATE, Exchange, places
 from gpuhost.runner.data.mount_points import require_renamable
 from gpuhost.runner.data.room import require_room
 from gpuhost.runner.data.safe_paths import locate, open_directory, open_parent, open_recorded
 from gpuhost.runner.data.stored import Item, Stored
+from gpuhost.runner.lib.files import point
 from gpuhost.runner.lib.room import Room
 from gpuhost.runner.state.release import Release
 
@@ -84,7 +87,15 @@ def _exchange_of(
     # Not of this restore: its state could not be read, and it may be the only copy.
     if damaged := exchange.set_staged_aside(release.app, f"{place.staging}.damaged"):
         release.log.write(f"{damaged} is of a restore whose state could not be read")
+        refer_to(release.app, aside.parent, damaged)
     return exchange
+
+
+def refer_to(app: AppPaths, home: Path, place: Path | None) -> None:
+    """A link to what is on another disk, in the directory of backups/ that people look into."""
+    if place and not place.is_relative_to(app.backups) and os.path.lexists(place):
+        home.mkdir(mode=0o700, exist_ok=True)
+        point(home / place.name.lstrip("."), str(place))
 
 
 def _require_space(release: Release, parts: Iterable[Part]) -> None:

@@ -40,8 +40,7 @@ def run_scheduled(app: AppPaths, end_unfinished: Callable[[], object]) -> str:
     try:
         return _wait_and_back_up(app, log, declared.limit_s, end_unfinished)
     except Failure as failure:
-        fix = (f"-> {failure.fix}",) if failure.fix else ()
-        log.write("\n".join((f"no backup was made: {failure.said}", *failure.output, *fix)))
+        log.write("no backup was made: " + "\n".join(failure.lines))
         raise
     finally:
         clock.tell()
@@ -59,6 +58,6 @@ def _wait_and_back_up(
                 return backup(Release.open(app, current_id(app), log), "schedule")
         except Locked as other:
             if time.monotonic() > deadline:
-                log.write(f"no backup was made: {other.said}: {other}")
+                log.write("\n".join(other.no_backup))
                 raise
         time.sleep(PAUSE)

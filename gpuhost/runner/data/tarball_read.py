@@ -1,4 +1,4 @@
-"""Reads the tarballs of backups, those of earlier versions too, once from begin to end."""
+"""Reads the tarballs of backups, those of earlier versions too, once from beginning to end."""
 
 from __future__ import annotations
 

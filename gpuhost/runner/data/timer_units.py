@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from gpuhost.runner.contract import backup_unit, rotation_unit
 from gpuhost.runner.state.release import Release
 
-# A backup waits for a release in progress.
-SPARE = 7200
+# For what a backup does before and after its limit.
+SPARE_S = 3600
 IN_BACKGROUND = "Nice=10\nIOSchedulingClass=idle\nMemoryMax=50%"
 
 SERVICE = """\
@@ -55,7 +55,8 @@ def backup_job(release: Release) -> Job:
         what=what,
         condition="After=docker.service\n",
         command=_runner_command(release, "backup"),
-        limit=plan.backup.limit_s + SPARE,
+        # It waits for a release in progress as long as a backup may take.
+        limit=2 * plan.backup.limit_s + SPARE_S,
         more=IN_BACKGROUND,
     )
     timer = TIMER.format(app=plan.app, what=what, when=plan.backup.every, spread="15min")

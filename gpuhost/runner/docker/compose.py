@@ -22,6 +22,9 @@ NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]
 # Characters of a value that is masked for its variable's name: shorter ones are words like "true"
 # more often than secrets.
 LEAST_GUESSED = 6
+# Each value costs time for each line that is logged.
+MOST_GUESSED = 500
+TOO_MANY_FIX = "rename those that are no secrets, or mount a file instead"
 
 
 def words(
@@ -108,7 +111,14 @@ def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float =
 
 
 def store(release: Release, model: Model) -> None:
-    """Write resolved.json."""
+    """Write resolved.json. Raises Failure if its log could not mask all that may be secret."""
+    values = _guessed_secrets(model)
+    if len(values) > MOST_GUESSED:
+        raise Failure(
+            f"environment of the services: more than {MOST_GUESSED} values of variables that are "
+            "named like secrets; a log cannot mask more",
+            fix=TOO_MANY_FIX,
+        )
     write_model(release.paths.resolved, model)
     release.composed = model
     _mask(release, model)
@@ -154,13 +164,18 @@ def services_to_start(release: Release) -> tuple[str, ...]:
 
 
 def _mask(release: Release, model: Model) -> None:
+    """An older gpuhost may have stored more values than a log can mask."""
+    release.log.mask(_guessed_secrets(model)[:MOST_GUESSED])
+
+
+def _guessed_secrets(model: Model) -> list[str]:
     """Values of .env and of env files that are named like secrets.
 
     Not those that are names in the model too, like "postgres": its log would be unreadable.
     """
     services: dict[str, dict[str, Any]] = model["services"]
     public = " ".join([*services, *(str(s.get("image") or "") for s in services.values())])
-    for service in services.values():
-        values = (service.get("environment") or {}).items()
-        texts = (str(value).replace("$$", "$") for name, value in values if is_secret_name(name))
-        release.log.mask(t for t in texts if len(t) >= LEAST_GUESSED and t not in public)
+    environments = [(service.get("environment") or {}).items() for service in services.values()]
+    values = (v for pairs in environments for name, v in pairs if is_secret_name(name))
+    texts = dict.fromkeys(str(value).replace("$$", "$") for value in values)
+    return [text for text in texts if len(text) >= LEAST_GUESSED and text not in public]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpuhost.runner.failures.signature import Signature
+from gpuhost.runner.lib.failure import FULL_FIX
 
 GONE = (
     "push the commit, or release again, which resolves source.ref again: the branch may have been "
@@ -70,7 +71,7 @@ KNOWN = (
     Signature(
         r"[Nn]o space left on device",
         "the disk is full",
-        "free space: `df -h /opt` and `df -i /opt` show what is full",
+        FULL_FIX,
     ),
     Signature(
         r"transport '(?P<name>[^']+)' not allowed",

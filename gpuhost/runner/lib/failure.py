@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+FULL_FIX = "free space: `df -h /opt` and `df -i /opt` show what is full"
+DISK_FIX = "the kernel's log says what is wrong with the disk: journalctl -k"
+# Errors of the host's disk, not of gpuhost.
+OF_DISK = {
+    errno.ENOSPC: FULL_FIX,
+    errno.EDQUOT: FULL_FIX,
+    errno.EIO: DISK_FIX,
+    errno.EROFS: DISK_FIX,
+}
 
 
 class Failure(Exception):
@@ -20,6 +31,19 @@ class Failure(Exception):
         self.output = output
         self.fix = fix
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """For a person, with the next step."""
+        step = (f"-> {self.fix}",) if self.fix else ()
+        return (self.said, *self.output, *step)
+
+
+def of_os(error: OSError, what: str = "") -> Failure:
+    """+ what: failed"""
+    name = repr(error.filename) if error.filename else ""
+    said = ": ".join(filter(None, (what, name, error.strerror or str(error))))
+    return Failure(said, fix=OF_DISK.get(error.errno or 0, ""))
+
 
 @contextmanager
 def explained(what: str, fix: str) -> Iterator[None]:
@@ -27,8 +51,7 @@ def explained(what: str, fix: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = f"{error.filename!r}: " if error.filename else ""
-        raise Failure(f"{what}: {name}{error.strerror or error}", fix=fix) from error
+        raise Failure(of_os(error, what).said, fix=fix) from error
 
 
 def in_words(error: Exception) -> str:

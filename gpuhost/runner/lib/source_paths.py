@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
@@ -75,17 +76,21 @@ def read_bytes(source: Path, path: Path, largest: int) -> bytes | None:
     real = resolved(path)
     if real == resolved(source):
         return None
+    name = f"{shown(os.path.relpath(path, source))} in the source"
     try:
         with open_real(source, real.parent) as directory, directory.read(real.name) as file:
-            content = file.read(largest + 1)
-            size = os.fstat(file.fileno()).st_size
+            return read_whole(file, largest, name)
     except OSError:
         return None
+
+
+def read_whole(file: BinaryIO, largest: int, name: str) -> bytes:
+    """Raises Failure if it is larger, or OSError. + name: for the message"""
+    content = file.read(largest + 1)
     if len(content) > largest:
-        name = shown(os.path.relpath(path, source))
         raise Failure(
-            f"{name} in the source has {format_size(size)}; the largest that is read is "
-            f"{format_size(largest)}",
+            f"{name} has {format_size(os.fstat(file.fileno()).st_size)}; the largest that is read "
+            f"is {format_size(largest)}",
             fix="make it smaller: move what is not needed to another file",
         )
     return content

@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 
 from gpuhost.runner.contract import is_secret_name
-from gpuhost.runner.docker.compose import LEAST_GUESSED
+from gpuhost.runner.docker.compose import LEAST_GUESSED, MOST_GUESSED, TOO_MANY_FIX
 from gpuhost.runner.lib.failure import Failure
 
-LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*[=:]\s*(.*)")
-# Each value costs time for each line that is logged; a long one also to look for it.
-MOST = 500
+# A long value also costs time to look for it.
 LONGEST = 16_384
+LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*[=:]\s*(.*)")
 
 
 def guessed_secrets(texts: Mapping[str, str], public: str) -> Iterator[str]:
@@ -26,12 +25,16 @@ def guessed_secrets(texts: Mapping[str, str], public: str) -> Iterator[str]:
             if len(value) < LEAST_GUESSED or value in public:
                 continue
             found += 1
-            if found > MOST or len(value) > LONGEST:
-                what = f"more than {MOST} values" if found > MOST else f"{name}: a long value"
+            if found > MOST_GUESSED or len(value) > LONGEST:
+                what = (
+                    f"more than {MOST_GUESSED} values"
+                    if found > MOST_GUESSED
+                    else f"{name}: a long value"
+                )
                 raise Failure(
                     f"{file}: {what} of variables that are named like secrets; a log cannot mask "
                     f"more, or values of more than {LONGEST} characters",
-                    fix="rename those that are no secrets, or mount a file instead",
+                    fix=TOO_MANY_FIX,
                 )
             yield value
 

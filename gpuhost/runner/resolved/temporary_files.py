@@ -19,11 +19,10 @@ from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import load_json, write_json
 from gpuhost.runner.lib.log import Log
-from gpuhost.runner.lib.source_paths import open_parent, open_real, resolved
+from gpuhost.runner.lib.source_paths import LARGEST, open_parent, read_bytes, read_whole, resolved
 from gpuhost.runner.resolved.path_facts import is_beneath
 from gpuhost.runner.state.release import Release
 
-MAX_BYTES = 1 << 20
 # The beginning of names of the source's own files that are set aside.
 ASIDE = ".placed-"
 
@@ -165,7 +164,7 @@ def _is_of_host(release: Release, path: str, content: bytes) -> bool:
     directories = (_normal(directory.path) for directory in release.plan.directories)
     if any(is_beneath(path, directory) for directory in directories):
         return True
-    own = _own(release.source, path)
+    own = read_bytes(release.source, release.source / path, LARGEST)
     if own is not None and own != content:
         raise Failure(
             f"{path} is a file of the source, and shared/{path} on the host differs from it",
@@ -180,7 +179,7 @@ def _read(release: Release, path: str) -> bytes | None:
     parent, name = posixpath.split(path)
     try:
         with open_directory(release, parent or ".") as directory, directory.read(name) as file:
-            return file.read(MAX_BYTES)
+            return read_whole(file, LARGEST, f"shared/{path}")
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -188,16 +187,6 @@ def _read(release: Release, path: str) -> bytes | None:
             f"shared/{path}: {error.strerror}",
             fix="Compose reads this file: make it a regular file",
         ) from None
-
-
-def _own(source: Path, path: str) -> bytes | None:
-    """A file of the source, as much of it as of one in shared/; None if it is another kind."""
-    real = resolved(source / path)
-    try:
-        with open_real(source, real.parent) as directory, directory.read(real.name) as file:
-            return file.read(MAX_BYTES)
-    except OSError:
-        return None
 
 
 def _normal(path: str) -> str:

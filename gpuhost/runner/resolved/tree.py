@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gpuhost.runner.contract import EXAMPLE_SUFFIXES, has_content
+from gpuhost.runner.contract import EXAMPLE_SUFFIXES, PLACEHOLDERS
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle, Entry
 from gpuhost.runner.lib.failure import Failure
@@ -129,7 +129,20 @@ def _kind(path: Path) -> str:
         return ABSENT
     if not stat.S_ISDIR(state.st_mode):
         return FILE
-    return DIRECTORY if has_content(path) else EMPTY
+    return DIRECTORY if _has_content(path) else EMPTY
+
+
+def _has_content(directory: Path) -> bool:
+    """Whether it has a file that is no placeholder. A container may have made any tree there."""
+    with suppress(FileNotFoundError, NotADirectoryError), DirectoryHandle.open(directory) as top:
+        return any(_is_content(entry) for name in top.iterate() for entry in top.walk(name))
+    return False
+
+
+def _is_content(entry: Entry) -> bool:
+    if entry.is_directory:
+        return entry.path.count("/") > DEEPEST
+    return entry.name not in PLACEHOLDERS
 
 
 def examples(path: Path) -> tuple[str, ...]:

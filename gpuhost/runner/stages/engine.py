@@ -17,7 +17,7 @@ from typing import Any
 from gpuhost.runner.contract import FAILED, RESTORE_FAILED, VERIFIED, Result
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.boot_time import ClockWatch
-from gpuhost.runner.lib.failure import Failure, in_words
+from gpuhost.runner.lib.failure import Failure, in_words, of_os
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.state.journal import BEGIN, END, START, UNDO, Journal
@@ -203,6 +203,5 @@ def as_failure(error: Exception) -> Failure:
     if isinstance(error, BadPlan):
         return Failure(str(error))
     if isinstance(error, OSError) and error.strerror:
-        place = f"{error.filename!r}: " if error.filename else ""
-        return Failure(f"{place}{error.strerror}")
+        return of_os(error)
     return Failure(in_words(error))

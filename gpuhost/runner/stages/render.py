@@ -20,11 +20,8 @@ from gpuhost.runner.resolved.host import engine
 from gpuhost.runner.resolved.path_facts import uses
 from gpuhost.runner.resolved.pins import pins
 from gpuhost.runner.resolved.resolve import resolve, store
-from gpuhost.runner.state.journal import BEGIN, Journal
+from gpuhost.runner.state.journal import BEGIN, STARTING, Journal
 from gpuhost.runner.state.release import Release
-
-# Stages that start containers of the release.
-RUNNING = ("migrate", "up")
 
 
 def render(release: Release) -> None:
@@ -98,7 +95,7 @@ def _has_final_model(release: Release) -> bool:
     the source that they mount, also to its Compose files.
     """
     journal = Journal(release.paths.journal)
-    has_run = any(journal.has(BEGIN, stage) for stage in RUNNING)
+    has_run = any(journal.has(BEGIN, stage) for stage in STARTING)
     return release.paths.resolved.exists() and (has_run or release.plan.rollback_of is not None)
 
 

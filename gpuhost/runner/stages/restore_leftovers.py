@@ -13,10 +13,11 @@ from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.postgres import Server
+from gpuhost.runner.data.restore_plan import refer_to
 from gpuhost.runner.data.staging import limit, servers
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.failure import explained
-from gpuhost.runner.lib.files import clear, point, set_aside
+from gpuhost.runner.lib.files import clear, set_aside
 from gpuhost.runner.stages.restore_state import STAGING, State
 from gpuhost.runner.state.release import Release
 
@@ -36,19 +37,12 @@ def end_restore(app: AppPaths, state: State) -> None:
             # After an undo, the app may have written to what was in place.
             undone = exchange.set_staged_aside(app, state.undone_of(exchange))
             exchange.remove_empty_aside(app)
-            _refer_to(app, app.backups / state.undone, undone)
-            _refer_to(app, app.backups / state.aside, Path(exchange.aside))
+            refer_to(app, app.backups / state.undone, undone)
+            refer_to(app, app.backups / state.aside, Path(exchange.aside))
         clear(app.restore)
     with suppress(OSError):
         # Unless something is in it.
         (app.backups / state.aside).rmdir()
-
-
-def _refer_to(app: AppPaths, home: Path, place: Path | None) -> None:
-    """A link to what is on another disk, in the directory of backups/ that people look into."""
-    if place and not place.is_relative_to(app.backups) and os.path.lexists(place):
-        home.mkdir(mode=0o700, exist_ok=True)
-        point(home / place.name.lstrip("."), str(place))
 
 
 def on_other_disks(app: AppPaths) -> Iterator[Path]:

@@ -25,7 +25,7 @@ from gpuhost.runner.stages.restore_exchange import exchange_back, exchange_data
 from gpuhost.runner.stages.restore_leftovers import save_databases
 from gpuhost.runner.stages.restore_state import DONE, State, StateJournal
 from gpuhost.runner.state import abort_request
-from gpuhost.runner.state.journal import END
+from gpuhost.runner.state.journal import END, MIGRATE
 from gpuhost.runner.state.release import Release
 
 
@@ -148,10 +148,10 @@ STAGES = (
     Stage("stage", _stage),
     Stage("exchange", _exchange, changes=True, again=True),
     # The data may be older than the current release.
-    Stage("migrate", lambda work: run_migration(work.release), changes=True, again=True),
+    Stage(MIGRATE, lambda work: run_migration(work.release), changes=True, again=True),
     Stage("verify", lambda work: activation.activate(work.release), changes=True, again=True),
 )
-STAGES_WITHOUT_MIGRATION = tuple(stage for stage in STAGES if stage.name != "migrate")
+STAGES_WITHOUT_MIGRATION = tuple(stage for stage in STAGES if stage.name != MIGRATE)
 
 
 def keep_previous(work: Restore) -> None:

@@ -36,7 +36,7 @@ from gpuhost.runner.stages.downtime import Downtime
 from gpuhost.runner.stages.engine import Stage, Work, best_effort, run_or_restore
 from gpuhost.runner.stages.preflight import check
 from gpuhost.runner.state import abort_request, results
-from gpuhost.runner.state.journal import BEGIN, UNDO, Entry, Journal
+from gpuhost.runner.state.journal import BEGIN, MIGRATE, UNDO, UP, Entry, Journal
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import linked_id
 
@@ -46,7 +46,7 @@ PREPARING = (
     Stage("render", render.render, again=True),
     Stage("build", build.build),
     Stage("backup", backup.before_migration),
-    Stage("migrate", migrate.migrate, changes=True),
+    Stage(MIGRATE, migrate.migrate, changes=True),
 )
 # A rollback needs no build and no migration.
 PREPARING_ROLLBACK = (
@@ -54,7 +54,7 @@ PREPARING_ROLLBACK = (
     Stage("render", render.render, again=True),
 )
 ACTIVATING = (
-    Stage("up", activation.up, changes=True, again=True),
+    Stage(UP, activation.up, changes=True, again=True),
     Stage("verify", activation.verify, changes=True, again=True),
     Stage("nginx", activation.switch_nginx, changes=True, again=True),
 )
@@ -65,7 +65,7 @@ def stages_of(release: Release) -> tuple[Stage, ...]:
     if release.plan.migrate:
         return stages
     return tuple(
-        replace(stage, changes=False) if stage.name == "migrate" else stage for stage in stages
+        replace(stage, changes=False) if stage.name == MIGRATE else stage for stage in stages
     )
 
 
@@ -87,8 +87,8 @@ def run_transaction(release: Release) -> Result:
 def refuse(release: Release, failure: Failure) -> Result:
     """Store the result of a release or a rollback that does not begin."""
     plan = release.plan
-    release.log.write(failure.said)
-    release.log.write(f"-> {failure.fix}")
+    for line in failure.lines:
+        release.log.write(line)
     operation = Operation(ROLLBACK if plan.rollback_of else RELEASE, plan.id, plan.by, time.time())
     details = {"said": failure.said, "fix": failure.fix}
     result = Result.of(
@@ -156,7 +156,7 @@ class _Transaction(Work):
             state,
             revision=plan.revision,
             inputs=plan.inputs,
-            migrated=migrates and self.journal.has(BEGIN, "migrate"),
+            migrated=migrates and self.journal.has(BEGIN, MIGRATE),
             backup=self._release.record.backup,
             **more,
         )

@@ -21,6 +21,9 @@ START = "start"  # a runner started on it
 BEGIN = "begin"  # a stage
 END = "end"
 UNDO = "undo"  # the previous state is being restored
+# Stages that start containers of the release.
+MIGRATE, UP = "migrate", "up"
+STARTING = (MIGRATE, UP)
 
 
 @dataclass(frozen=True)

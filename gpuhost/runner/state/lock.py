@@ -31,6 +31,11 @@ class Locked(Exception):
         super().__init__(holder.sentence if holder else otherwise)
         self.holder = holder
 
+    @property
+    def no_backup(self) -> tuple[str, ...]:
+        """For the person who reads of a backup that it prevented."""
+        return Failure(f"no backup was made: {self.said}: {self}", fix=self.fix).lines
+
 
 class Interrupted(Locked):
     """Another operation was interrupted, and must end first. + fix: how it does"""

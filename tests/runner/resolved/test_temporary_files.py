@@ -129,3 +129,19 @@ def test_in_a_directory_of_data_the_file_of_the_host_counts(app: App) -> None:
     with temporary_files(release, {}, ("data/app.env",)):
         assert files(release) == {"data/app.env": "DATA"}
     assert files(release) == {"data/app.env": "OWN"}
+
+
+@pytest.mark.parametrize("is_of_source", [False, True])
+def test_a_file_that_is_too_large_is_refused_not_cut(
+    app: App, release: Release, is_of_source: bool
+) -> None:
+    large = "A=1\n" * (1 << 19) + "PASSWORD=last\n"
+    app.data(".env", "A=1\n" if is_of_source else large)
+    if is_of_source:
+        (release.source / ".env").write_text(large)
+    with (
+        pytest.raises(Failure, match=r"\.env.* has 2 MB; the largest that is read is 1 MB"),
+        temporary_files(release, {}, (".env",)),
+    ):
+        pass
+    assert files(release) == ({".env": large} if is_of_source else {})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.lib.abort import Aborted, abortable
 from gpuhost.runner.resolved import tree
 from gpuhost.runner.resolved.path_facts import ABSENT, DIRECTORY, EMPTY, FILE
 from gpuhost.runner.resolved.project_files import forget
@@ -49,12 +50,12 @@ def test_what_is_at_a_path(source: Path, path: str, expected: tuple[str, str]) -
 
 
 def test_directories_of_any_depth(source: Path) -> None:
-    """A container can make them in shared/."""
+    """A container can make them in shared/; such a tree is no placeholder."""
     deepest = source.with_name("shared") / "data"
     made = [deepest := deepest / "d" for _ in range(1100)]
     for directory in made:
         directory.mkdir()
-    assert kinds(source, "data") == (ABSENT, EMPTY)
+    assert kinds(source, "data") == (ABSENT, DIRECTORY)
     for directory in reversed(made):
         directory.rmdir()
 
@@ -162,3 +163,24 @@ def test_files_of_releases_that_are_removed_go(source: Path, tmp_path: Path) -> 
     app.release("lost").runs.write_text(f'"{app.files}/d5/a"')
     assert forget(app, ["2", "without-a-model", "lost"]) == (".d4.new", "d1", "d3")
     assert sorted(path.name for path in app.files.iterdir()) == ["d2", "d5"]
+
+
+def test_an_abort_ends_the_look_for_content(source: Path, tmp_path: Path) -> None:
+    """A container may have made millions of directories without a file."""
+    (tmp_path / "shared/data/a/b").mkdir(parents=True)
+    with pytest.raises(Aborted), abortable(lambda: "ada"):
+        tree.read(source, tmp_path / "shared", ["data"])
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [("a/b/.gitkeep", EMPTY), ("a/b/file", DIRECTORY)],
+)
+def test_a_directory_has_content_if_a_file_in_it_is_no_placeholder(
+    source: Path, tmp_path: Path, made: str, kind: str
+) -> None:
+    path = tmp_path / "shared/data" / made
+    path.parent.mkdir(parents=True)
+    path.touch()
+    (tmp_path / "shared/data/empty").mkdir()
+    assert tree.read(source, tmp_path / "shared", ["data"])["data"].shared == kind
