@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gpuhost.runner.failures.causes import cause
 from gpuhost.runner.failures.git_failures import GONE, KNOWN
 from gpuhost.runner.git.access import PROTOCOLS, access, is_local
+from gpuhost.runner.git.bounded_fetch import delete_left, fetch
 from gpuhost.runner.git.commit_size import require_room
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear
@@ -114,22 +117,24 @@ class _Checkout:
 
     def _fetch_commit(self) -> None:
         commit, copy = self.source.revision, f"--git-dir={self.copy}"
-        # The app's lock is held, so these were left by a killed git.
-        # Not by rglob, which is a recursion: a branch's name can be 2000 directories deep.
-        if self.copy.exists():
-            words = ("find", str(self.copy), "-name", "*.lock", "-type", "f", "-delete")
-            try_run(self.release.log, *words, seconds=LOCAL_S)
+        delete_left(self.release.log, self.copy)
         self._local("git init", "init", "--quiet", "--bare", "--template=", str(self.copy))
         if self._has(commit):
             self.release.log.write(f"commit {commit} is already fetched")
         else:
             self.release.log.write(f"fetching commit {commit}")
-            self._fetch(commit)
+            try:
+                self._fetch(commit)
+            except BaseException:
+                # It may be what fills the disk.
+                with suppress(OSError, Failure), abort.cleanup():
+                    delete_left(self.release.log, self.copy)
+                raise
         self._local("git update-ref", copy, "update-ref", f"{KEPT}{commit}", commit)
 
     def _fetch(self, commit: str) -> None:
-        fetch, address = (f"--git-dir={self.copy}", "fetch", "--no-tags"), ("--", self.source.git)
-        single = self._fetched(*fetch, "--depth=1", *address, commit)
+        address = ("--", self.source.git)
+        single = self._fetched("--depth=1", *address, commit)
         if single.ok:
             return
         if any(words in line for words in DAMAGED for line in single.tail):
@@ -141,7 +146,7 @@ class _Checkout:
         )
         deepen = ["--unshallow"] if (self.copy / "shallow").exists() else []
         refs = ("+refs/heads/*:refs/gpuhost/heads/*", "+refs/tags/*:refs/gpuhost/tags/*")
-        everything = self._fetched(*fetch, "--prune", *deepen, *address, *refs)
+        everything = self._fetched("--prune", *deepen, *address, *refs)
         if not everything.ok:
             raise _failure(f"git fetch of {self.source.git}", everything)
         if not self._has(commit):
@@ -168,11 +173,11 @@ class _Checkout:
         self._local("git init", "init", "--quiet", "--template=", str(self.into))
         # Relative addresses of submodules start here.
         self._local("git config", git_dir, "config", "remote.origin.url", self.source.git)
-        from_copy = ("--quiet", "--no-tags", "--depth=1", f"file://{self.copy}", f"{KEPT}{commit}")
-        try:
-            self._local("git fetch from the app's copy", git_dir, "fetch", *from_copy)
-        except Failure as failure:
-            raise _Damaged(failure.said, output=failure.output, fix=failure.fix) from failure
+        from_copy = ("--quiet", "--depth=1", f"file://{self.copy}", f"{KEPT}{commit}")
+        fetched = self._bounded(self.into / ".git", from_copy, LOCAL, LOCAL_S)
+        if not fetched.ok:
+            failure = _failure("git fetch from the app's copy", fetched)
+            raise _Damaged(failure.said, output=failure.output, fix=failure.fix)
         require_room(self.release.log, self.into, commit)
         files = (f"--work-tree={self.into}", "checkout", "--quiet", "--force", "--detach", commit)
         self._local("git checkout", git_dir, *files)
@@ -185,7 +190,14 @@ class _Checkout:
 
     def _fetched(self, *words: str) -> Outcome:
         protocols = f"{PROTOCOLS}:file" if is_local(self.source.git) else PROTOCOLS
-        return self._git(words, {"GIT_ALLOW_PROTOCOL": protocols})
+        env = {**self.environment, "GIT_ALLOW_PROTOCOL": protocols}
+        return self._bounded(self.copy, words, env, FETCH_S)
+
+    def _bounded(
+        self, git_dir: Path, words: Sequence[str], env: Mapping[str, str], seconds: float
+    ) -> Outcome:
+        log, commit = self.release.log, self.source.revision
+        return fetch(log, git_dir, commit, words, seconds=seconds, env=env, settings=SETTINGS)
 
     def _remote(self, *words: str) -> Outcome:
         """In the checkout, and never from another repository of this host."""

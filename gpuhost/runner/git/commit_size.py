@@ -30,8 +30,7 @@ def require_room(log: Log, checkout: Path, commit: str) -> None:
 
     Raises Failure.
     """
-    free = shutil.disk_usage(checkout).free
-    room = max(0, free - RESERVE)
+    room = room_at(checkout)
     git_dir = f"--git-dir={checkout / '.git'}"
     words = ("sh", "-c", COUNT, "sh", git_dir, commit, str(MOST_FILES), str(room))
     listed = try_run(log, *words, seconds=SECONDS, quiet=True)
@@ -40,8 +39,18 @@ def require_room(log: Log, checkout: Path, commit: str) -> None:
     if count > MOST_FILES:
         raise Failure(f"commit {commit} has more than {MOST_FILES} files", fix=OTHER)
     if size > room:
-        raise Failure(
-            f"commit {commit} needs {format_size(size)} or more; the disk of {checkout.parent} "
-            f"has {format_size(free)} free",
-            fix=f"free disk space, or {OTHER}",
-        )
+        raise too_large(commit, size, checkout.parent)
+
+
+def room_at(directory: Path) -> int:
+    """Bytes that may be written there."""
+    return max(0, shutil.disk_usage(directory).free - RESERVE)
+
+
+def too_large(commit: str, size: int, directory: Path) -> Failure:
+    free = format_size(shutil.disk_usage(directory).free)
+    return Failure(
+        f"commit {commit} needs {format_size(size)} or more; the disk of {directory} has {free} "
+        "free",
+        fix=f"free disk space, or {OTHER}",
+    )
