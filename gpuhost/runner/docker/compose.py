@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.contract import is_secret_name
+from gpuhost.runner.contract import MOST_EFFORT, is_secret_name, masking_effort
 from gpuhost.runner.docker.resolved_model import Model, extension, running
 from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
@@ -108,7 +108,15 @@ def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float =
 
 
 def store(release: Release, model: Model) -> None:
-    """Write resolved.json."""
+    """Write resolved.json. Raises Failure."""
+    guessed = _guessed(model) - {*release.secrets.values()}
+    if sum(map(masking_effort, guessed)) > MOST_EFFORT:
+        raise Failure(
+            "the Compose files have too long values of variables that are named like secrets: a "
+            f"log cannot mask more than {MOST_EFFORT} characters, of which each that is no letter "
+            "or digit counts as 16",
+            fix="rename the variables that are no secrets, or mount a file instead",
+        )
     write_model(release.paths.resolved, model)
     release.composed = model
     _mask(release, model)
@@ -154,13 +162,21 @@ def services_to_start(release: Release) -> tuple[str, ...]:
 
 
 def _mask(release: Release, model: Model) -> None:
+    release.log.mask(_guessed(model))
+
+
+def _guessed(model: Model) -> set[str]:
     """Values of .env and of env files that are named like secrets.
 
     Not those that are names in the model too, like "postgres": its log would be unreadable.
     """
     services: dict[str, dict[str, Any]] = model["services"]
     public = " ".join([*services, *(str(s.get("image") or "") for s in services.values())])
-    for service in services.values():
-        values = (service.get("environment") or {}).items()
-        texts = (str(value).replace("$$", "$") for name, value in values if is_secret_name(name))
-        release.log.mask(t for t in texts if len(t) >= LEAST_GUESSED and t not in public)
+    return {
+        text
+        for service in services.values()
+        for name, value in (service.get("environment") or {}).items()
+        if is_secret_name(name)
+        and len(text := str(value).replace("$$", "$")) >= LEAST_GUESSED
+        and text not in public
+    }
