@@ -11,7 +11,7 @@ from gpuhost.runner.failures.causes import cause
 from gpuhost.runner.failures.git_failures import GONE, KNOWN
 from gpuhost.runner.git.access import PROTOCOLS, access, is_local
 from gpuhost.runner.git.bounded_fetch import delete_left, fetch
-from gpuhost.runner.git.commit_size import require_room
+from gpuhost.runner.git.commit_size import TooLarge, require_room
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
@@ -66,6 +66,11 @@ def check_out(release: Release, source: Source, into: Path) -> None:
             clear(release.app.git)
             clear(into)
             checkout.make()
+        except TooLarge:
+            # The next release fetches what it needs: of each try, a part of the disk would be lost.
+            with suppress(OSError), abort.cleanup():
+                clear(release.app.git)
+            raise
         checkout.submodules()
     _warn_of_lfs(release, into)
 

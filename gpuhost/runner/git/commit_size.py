@@ -47,9 +47,13 @@ def room_at(directory: Path) -> int:
     return max(0, shutil.disk_usage(directory).free - RESERVE)
 
 
-def too_large(commit: str, size: int, directory: Path) -> Failure:
+class TooLarge(Failure):
+    """The disk has not enough room for a commit."""
+
+
+def too_large(commit: str, size: int, directory: Path) -> TooLarge:
     free = format_size(shutil.disk_usage(directory).free)
-    return Failure(
+    return TooLarge(
         f"commit {commit} needs {format_size(size)} or more; the disk of {directory} has {free} "
         "free",
         fix=f"free disk space, or {OTHER}",
