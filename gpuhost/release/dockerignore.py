@@ -17,10 +17,12 @@ STARS = (ANY, IN_NAME, DIRECTORIES)
 # With more of them the time of a regular expression is more than the square of a path's length.
 MOST_STARS = 2
 MOST_RULES = 5000
+# Of all patterns with more stars: each is looked at for each character of each path.
+MOST_TOKENS = 2000
 
 
 class TooManyRules(ValueError):
-    """A file with more than MOST_RULES."""
+    """A file with more than MOST_RULES, or MOST_TOKENS."""
 
 
 class ManyStars:
@@ -79,6 +81,11 @@ class DockerIgnore:
         rules = tuple(islice((rule for line in lines if (rule := _rule(line))), MOST_RULES + 1))
         if len(rules) > MOST_RULES:
             raise TooManyRules(f"more than {MOST_RULES} rules")
+        slow = (rule.pattern for rule in rules if isinstance(rule.pattern, ManyStars))
+        if sum(len(pattern.tokens) for pattern in slow) > MOST_TOKENS:
+            raise TooManyRules(
+                f"more than {MOST_TOKENS} characters in patterns with more than {MOST_STARS} stars"
+            )
         return cls(rules)
 
     def ignores(self, path: str) -> bool:

@@ -94,3 +94,11 @@ def test_a_file_has_a_largest_number_of_rules() -> None:
     DockerIgnore.parse("a\n" * MOST_RULES)
     with pytest.raises(TooManyRules):
         DockerIgnore.parse("a\n" * (MOST_RULES + 1))
+
+
+@pytest.mark.parametrize("text", ["a*" * 100 + "b\n", "!**/a*/**/b*c\n"])
+def test_patterns_with_many_stars_are_bounded_together(text: str) -> None:
+    """Each takes a time that grows with its length, for each character of each path."""
+    assert DockerIgnore.parse(text * 3).rules
+    with cpu_budget(), pytest.raises(TooManyRules, match="characters in patterns with more than 2"):
+        DockerIgnore.parse(text * 1000)

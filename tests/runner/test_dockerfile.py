@@ -33,14 +33,14 @@ def test_any_text_can_be_read(pieces: str, text: str) -> None:
         assert len(read.images()) <= 4 * len(each)
 
 
-SIZE = 1 << 20
+SIZE = dockerfile.LARGEST - 100
 # As large as a Dockerfile may be: a time that grows with the square of the size is hours.
 LARGE = {
-    "arguments": "".join(f"ARG A{n}=1\n" for n in range(80_000)) + "FROM x\n",
-    "one long argument": ("ARG " + "a" * 65_000 + "\n") * 16 + "FROM x\n",
-    "one argument of many lines": "ARG " + "\\\n".join(["a" * 1000] * 1000) + "\nFROM x\n",
-    "heredocs": "FROM x\nRUN " + " ".join(f"<<E{n}" for n in range(4000)) + "\ny" * 400_000,
-    "open heredocs": "FROM x\n" + "RUN <<E\n" * 120_000,
+    "arguments": "".join(f"ARG A{n}=1\n" for n in range(20_000)) + "FROM x\n",
+    "one long argument": ("ARG " + "a" * 65_000 + "\n") * 4 + "FROM x\n",
+    "one argument of many lines": "ARG " + "\\\n".join(["a" * 1000] * 250) + "\nFROM x\n",
+    "heredocs": "FROM x\nRUN " + " ".join(f"<<E{n}" for n in range(4000)) + "\ny" * 110_000,
+    "open heredocs": "FROM x\n" + "RUN <<E\n" * 32_000,
     "mounts in one word": "FROM x\nRUN " + "--mount=" * (SIZE // 8),
     "mounts": "FROM x\nRUN " + "--mount= " * (SIZE // 9),
     "copies from one stage": "FROM x\n" + "COPY --from=x b c\n" * (SIZE // 18),
@@ -48,6 +48,9 @@ LARGE = {
     "blanks in a directive": "# a=x" + " " * SIZE + "y\nFROM x",
     "quotes": "FROM x\nRUN " + "\"'" * (SIZE // 2),
     "escaped quotes": "FROM x\nRUN " + "\\\"'" * (SIZE // 3),
+    "quoted arguments": ('ARG A="' + "a" * 65_000 + '"\n') * 4 + "FROM x\n",
+    "escapes in arguments": ("ARG " + "\\a" * 4000 + "\n") * 30 + "FROM x\n",
+    "deep defaults": ("ARG A=" + "${A:-" * 45 + "x" * 7500 + "\n") * 30 + "FROM x\n",
     "continuations": "FROM x\n" + "RUN \\\n" * (SIZE // 6),
 }
 TOO_LARGE = {
@@ -55,9 +58,11 @@ TOO_LARGE = {
     + "".join(f"ARG A{n + 1}=$A{n}$A{n}\n" for n in range(40))
     + "FROM scratch\n",
     "copies of a value": f"ARG A={'x' * 4000}\n"
-    + "".join(f"ARG B{n}=$A\n" for n in range(60_000))
+    + "".join(f"ARG B{n}=$A\n" for n in range(20_000))
     + "FROM x\n",
-    "images": f"ARG A={'x' * 4000}\n" + "FROM $A\n" * 100_000,
+    "images": f"ARG A={'x' * 4000}\n" + "FROM $A\n" * 30_000,
+    "a long FROM": "FROM " + "${A:-" * 45 + "x" * 20_000 + "\n",
+    "a large file": "FROM x\n" + "RUN y\n" * 50_000,
     "defaults inside defaults": "FROM " + "${A:-" * 10_000 + "\n",
 }
 

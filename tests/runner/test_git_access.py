@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner.git.access import askpass_script
+from gpuhost.runner.git.access import access, askpass_script
 from gpuhost.runner.lib import commands
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.stages import source
@@ -86,6 +86,10 @@ def test_a_secret_without_a_value(app: App, repository: Repository) -> None:
         ("https://git.example/a.git", "Username for 'https://evil.example': ", None),
         ("https://git.example/a.git", "Password for 'https://ada@git.example:8443': ", None),
         ("https://g*t.example/a.git", "Password for 'https://gut.example': ", None),
+        ("https://git.example/a.git", "Password for 'https://x@git.example'@evil.example': ", None),
+        ("https://git.example/a.git", "Password for 'https://x'@git.example': ", None),
+        ("https://git.example/a.git", "Username for 'https://git.example'@evil.example': ", None),
+        ("https://git.example/a.git", "Password for 'https://x@git.example'evil': ", None),
         ("https://git.example/a.git", "Are you sure (yes/no)? ", None),
         ("https://git.example/$(id)'a", "Username for 'https://git.example': ", "ada"),
     ],
@@ -168,3 +172,27 @@ def test_an_unknown_host_key_is_accepted_and_stored_in_the_apps_file(
     assert "StrictHostKeyChecking=accept-new" in words
     assert f"UserKnownHostsFile={app.paths.known_hosts}" in words
     assert not any("IdentityFile" in word for word in words)
+
+
+@pytest.mark.parametrize(
+    ("url", "are_used"),
+    [
+        ("https://git.example/a.git", False),
+        ("/srv/a.git", False),
+        ("file:///srv/a.git", False),
+        ("git@git.example:a.git", True),
+        ("git.example:a.git", True),
+        ("ssh://git.example/a.git", True),
+    ],
+)
+def test_a_submodule_by_ssh_does_not_get_the_keys_of_root(
+    app: App, ssh: Callable[[], dict[str, Any]], url: str, are_used: bool
+) -> None:
+    release = app.release()
+    with access(release, from_git("", url)) as environment:
+        command = f"{environment['GIT_SSH_COMMAND']} git@other.example true"
+        subprocess.run(["sh", "-c", command], env=commands.environment(environment), check=True)
+    words = ssh()["words"]
+    for word in ("IdentityFile=none", "IdentityAgent=none", "IdentitiesOnly=yes"):
+        assert (word in words) != are_used
+    assert ("-F" in words and words[words.index("-F") + 1] == "none") != are_used

@@ -13,12 +13,13 @@ import pytest
 
 from gpuhost.runner.docker import health_tests, waiting
 from gpuhost.runner.docker.waiting import in_words, wait_until_up
+from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Verify
 from gpuhost.runner.state.container import from_inspect
 from gpuhost.runner.state.health import epoch, read_health_check
 from gpuhost.runner.state.release import Release
-from tests.runner.host_fixtures import App, Programs, app, programs
+from tests.runner.host_fixtures import OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
 
@@ -208,3 +209,15 @@ def test_never_by_hand(release: Release, programs: Programs, container: str) -> 
     with pytest.raises(Failure):
         wait_until_up(_with_time(release, 1))
     assert programs.called("docker exec") == []
+
+
+def test_words_with_nul_are_an_answer_not_an_error(app: App, programs: Programs) -> None:
+    """An image names the words of its test."""
+    ended = try_run(app.release().log, "true", "a\0b", seconds=5)
+    assert (ended.status, ended.tail) == (127, ("true: embedded null byte",))
+    assert try_run(app.release(OLD).log, "true", seconds=5, env={"A": "\0"}).status == 127
+
+
+@pytest.mark.parametrize("text", ["9999-99-99T99:99:99Z", "2026-01-01T00:00:00+99:99"])
+def test_a_time_that_does_not_exist(text: str) -> None:
+    assert epoch(text) == 0.0

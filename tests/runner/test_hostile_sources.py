@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gpuhost.runner.building.build_order import steps
+from gpuhost.runner.contract import Masking
 from gpuhost.runner.data import seed
 from gpuhost.runner.data.edits import apply_edits
 from gpuhost.runner.docker.services import read
@@ -27,7 +28,7 @@ from gpuhost.runner.stages.build import build
 from gpuhost.runner.stages.render import render
 from gpuhost.runner.state.release import Release
 from tests.cpu_budget import cpu_budget
-from tests.runner.host_fixtures import App, Programs, app, as_resolved, programs
+from tests.runner.host_fixtures import OLD, App, Programs, app, as_resolved, programs
 from tests.runner.repositories import Repository, from_git, isolated_host, repository
 
 __all__ = ["app", "isolated_host", "programs", "repository"]
@@ -140,6 +141,13 @@ def test_a_file_of_the_source_is_read_only_if_it_is_one(
         assert f"{name} in the source has 1 MB" in said
 
 
+def test_a_path_with_nul_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match=r"not a path"):
+        source_paths.read_text(tmp_path, tmp_path / "a\0b")
+    with pytest.raises(Failure, match=r"not a path"):
+        source_paths.leads_out(tmp_path, "a\0b")
+
+
 def test_a_lower_case_dockerfile_is_read_and_may_be_a_link_in_the_source(app: App) -> None:
     def make(path: Path, _: Path) -> None:
         path.with_name("other").write_text("FROM a:1\n")
@@ -235,6 +243,8 @@ def test_the_time_for_a_variable_is_not_the_square_of_its_length(
     [
         ("".join(f"KEY_{n}_PASSWORD=secret-{n}\n" for n in range(501)), "more than 500 values"),
         ("API_PASSWORD=" + "x" * 20_000, "API_PASSWORD: a long value"),
+        ("".join(f"A{n}_SECRET={'x' * 5000}{n}\n" for n in range(20)), "A13_SECRET: a long value"),
+        ("".join(f"A{n}_SECRET={'€' * 1000}{n}\n" for n in range(9)), "A4_SECRET: a long value"),
     ],
 )
 def test_values_that_no_log_can_mask_are_refused(text: str, said: str) -> None:
@@ -243,6 +253,34 @@ def test_values_that_no_log_can_mask_are_refused(text: str, said: str) -> None:
     assert "secret-" not in failure.value.said
     assert "xxx" not in failure.value.said
     assert failure.value.fix
+
+
+def test_values_of_the_compose_files_that_no_log_can_mask_are_refused(
+    app: App, programs: Programs
+) -> None:
+    values = {f"A{n}_SECRET": "€" * 400 + str(n) for n in range(11)}
+    model = {"services": {"web": {"image": "a:1", "environment": values}}}
+    programs.answer("docker compose * json", json.dumps(model))
+    release = app.release(compose=("compose.yaml",))
+    release.source.mkdir()
+    with cpu_budget(), pytest.raises(Failure, match=r"too long values .* named like secrets"):
+        render(release)
+    assert not release.paths.resolved.exists()
+    # A secret that was given is bounded when it is given.
+    given = app.release(OLD, compose=("compose.yaml",), given={"A": values["A0_SECRET"]})
+    given.source.mkdir()
+    del values["A1_SECRET"]
+    programs.answer("docker compose * json", json.dumps(model))
+    render(given)
+
+
+def test_the_values_that_are_accepted_are_masked_soon() -> None:
+    text = "".join(f"A{n}_SECRET={'€' * 400}{n}\n" for n in range(10))
+    with cpu_budget():
+        values = list(env_values.guessed_secrets({"app.env": text}, ""))
+        for _ in range(20):
+            # As each question to Compose makes one.
+            assert Masking(values)(f"is {values[0]}") == "is ***"
 
 
 @pytest.fixture

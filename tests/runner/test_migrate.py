@@ -139,13 +139,25 @@ def test_a_migration_over_its_time_limit_is_stopped_and_its_container_removed(
 def test_an_interrupted_migration_is_waited_for_before_it_runs_again(
     app: App, quiet: Programs
 ) -> None:
-    quiet.answer("docker container inspect *", "[{}]")
+    quiet.answer("docker container inspect *", "app\n")
     migrate(a_release(app))
     assert changing(quiet) == [
         "docker wait gpuhost-app-migrate",
         "docker rm -f gpuhost-app-migrate",
         RUN,
     ]
+
+
+@pytest.mark.parametrize("project", ["other", ""])
+def test_a_container_of_another_app_with_that_name_is_left_alone(
+    app: App, quiet: Programs, project: str
+) -> None:
+    quiet.answer("docker container inspect *", f"{project}\n")
+    release = a_release(app)
+    with pytest.raises(Failure, match=r"gpuhost-app-migrate, the name .* is not of this app"):
+        migrate(release)
+    stop(release)
+    assert changing(quiet) == []
 
 
 @pytest.mark.parametrize(
@@ -163,7 +175,7 @@ def test_an_interrupted_migration_is_waited_for_before_it_runs_again(
 def test_a_migration_container_of_an_interrupted_release_is_removed(
     app: App, quiet: Programs, exists: bool, declared: Migrate | None, done: list[str]
 ) -> None:
-    quiet.answer("docker container inspect *", "[{}]" * exists, status=int(not exists))
+    quiet.answer("docker container inspect *", "app\n" * exists, status=int(not exists))
     release = a_release(app, migrate=declared)
     stop(release)
     assert changing(quiet) == done

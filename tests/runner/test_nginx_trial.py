@@ -58,17 +58,44 @@ def test_the_hosts_nginx_does_not_test_the_site_of_a_container(app: App, host: H
 
 def test_the_site_of_a_container_is_tested_with_its_image(app: App, host: Host) -> None:
     kept = host.directory / "seen"
-    host.programs.answer("docker run *", then=f"cp -rp ${{8%%:*}} {kept}")
+    host.programs.answer("docker run *", then=f"cp -rp ${{12%%:*}} {kept}")
     release = a_release(app, host, text=TLS, certificate="files", **INSIDE)
     release.remember(images=IMAGES)
     nginx_trial.try_in_container(release)
-    (asked,) = host.programs.calls
+    asked, removed = host.programs.calls
     hosts = "--add-host=proxy:127.0.0.1 --add-host=web:127.0.0.1"
-    assert asked.startswith(f"docker run --rm --network none {hosts} -v ")
+    container = removed.removeprefix("docker rm -f ")
+    assert container.startswith("gpuhost-nginx-")
+    limits = "--network none --memory=512m --pids-limit=64"
+    assert asked.startswith(f"docker run --rm --name {container} {limits} {hosts} -v ")
     assert asked.endswith("--entrypoint nginx sha256:1 -t -q -c /gpuhost-trial/nginx.conf")
     assert "ssl_certificate /gpuhost-trial/fullchain.pem;" in (kept / "site.conf").read_text()
     assert "include /gpuhost-trial/site.conf;" in (kept / "nginx.conf").read_text()
     assert kept.stat().st_mode & 0o777 == 0o755
+
+
+def test_what_an_image_has_as_nginx_does_not_stay(
+    app: App, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may not end: it may ignore SIGTERM."""
+    monkeypatch.setattr(nginx_trial, "SECONDS", 0.1)
+    host.programs.answer("docker run *", then="exec sleep 60")
+    release = a_release(app, host, **INSIDE)
+    release.remember(images=IMAGES)
+    nginx_trial.try_in_container(release)
+    (started,) = host.programs.called("docker run")
+    (removed,) = host.programs.called("docker rm -f")
+    assert f"--name {removed.removeprefix('docker rm -f ')} " in started
+
+
+def test_nginx_writes_nothing_where_an_app_can(app: App, host: Host) -> None:
+    """Root would follow a link of a fixed name in /tmp."""
+    kept = host.directory / "seen"
+    host.programs.answer("nginx -t -q -c *", then=f"cp -r $(dirname $4) {kept}")
+    nginx_trial.try_on_host(a_release(app, host))
+    (called,) = host.programs.called("nginx -t")
+    directory = called.split()[-1].removesuffix("/nginx.conf")
+    assert (kept / "nginx.conf").read_text().startswith(f"pid {directory}/pid;\n")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gpuhost.runner.stages import printed_secrets
 from gpuhost.runner.stages.printed_secrets import warn
+from tests.cpu_budget import cpu_budget
 from tests.runner.host_fixtures import App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -39,6 +41,33 @@ def test_a_secret_in_the_log_of_a_service(
         [f"warning: web prints {named}"] if named else []
     )
     assert VALUE not in "".join(warnings)
+
+
+KEY = "\n".join(["-----BEGIN PRIVATE KEY-----", *("qZ7+/" * 12 for _ in range(26))])
+# Each begins like the key, many times.
+HOSTILE = f"{chr(92) * 8}{KEY[:3]}%25%25&#" * 500_000
+
+
+def test_a_large_log_is_read_in_part(app: App, programs: Programs) -> None:
+    programs.compose({"web": {}})
+    start = f"password {VALUE}\n"
+    app.paths.home.joinpath("log").write_text(start + HOSTILE + "\n" + "never-printed\n" * 1000)
+    programs.answer("docker compose * logs *", then=f"cat {app.paths.home}/log")
+    release = app.release(given={**GIVEN, **{f"KEY{n}": f"{KEY}{n}" for n in range(5)}})
+    with cpu_budget():
+        warn(release)
+    assert "web prints DB_PASSWORD, OTHER in its log" in release.paths.log.read_text()
+
+
+def test_after_its_time_the_release_goes_on(
+    app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(printed_secrets, "SECONDS", 0)
+    programs.compose({"web": {}})
+    programs.answer("docker compose * logs *", VALUE)
+    release = app.release(given=GIVEN)
+    warn(release)
+    assert "not looked for secrets in the log of web" in release.paths.log.read_text()
 
 
 def test_without_secrets_no_log_is_read(app: App, programs: Programs) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -110,9 +111,16 @@ def _images_of(
 
 def _images_in(text: str, arguments: Mapping[str, str], target: str, where: str) -> tuple[str, ...]:
     try:
-        return dockerfile.read(text, arguments).images(target)
+        return _read(text, tuple(sorted(arguments.items()))).images(target)
     except TooLarge as error:
-        raise Failure(f"{where} {error}", fix="write shorter values in its ARG and FROM") from None
+        fix = "make it shorter, and the values in its ARG and FROM"
+        raise Failure(f"{where} {error}", fix=fix) from None
+
+
+@lru_cache(maxsize=64)
+def _read(text: str, arguments: tuple[tuple[str, str], ...]) -> dockerfile.Dockerfile:
+    """Many services may build one Dockerfile."""
+    return dockerfile.read(text, dict(arguments))
 
 
 def _needs_of(release: Release, service: Service, services: Mapping[str, Service]) -> Iterable[str]:

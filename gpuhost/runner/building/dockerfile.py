@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gpuhost.runner.building.substitution import substitute
+from gpuhost.runner.building.substitution import TooLarge, substitute
 
 DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
 # A word of a shell line, quotes and all.
@@ -18,10 +18,10 @@ HEREDOC = re.compile(r"""^\d*<<(-?)(["']?)([^"'<\s]+)\2$""")
 # Of a stage.
 NUMBER = re.compile(r"[0-9]{1,6}")
 WITH_HEREDOCS = ("RUN", "COPY", "ADD")
-# Characters of all values of ARG and FROM, and of a line, with its continuations, that is split as
-# by a shell. BuildKit reads no longer lines.
-LARGEST = 1 << 20
-LONGEST_LINE = 1 << 16
+# Characters of the file, and of all values of ARG and FROM.
+LARGEST = 256 << 10
+# Of a FROM; and of an ARG, with its continuations, that is split as by a shell.
+LONGEST_LINE = 8 << 10
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -93,12 +93,16 @@ def read(text: str, arguments: Mapping[str, str]) -> Dockerfile:
 
     Raises TooLarge.
     """
+    if len(text) > LARGEST:
+        raise TooLarge(f"has more than {LARGEST} characters")
     values = _predefined()
     stages: list[_OpenStage] = []
     left = LARGEST
     for line in _instructions(text):
         word, _, rest = line.partition(" ")
         word = word.upper()
+        if word == "FROM" and len(rest) > LONGEST_LINE:
+            raise TooLarge(f"has a FROM of more than {LONGEST_LINE} characters")
         if word == "ARG" and not stages:
             left -= _set_arguments(rest, values, arguments, left)
         elif word == "FROM":

@@ -30,7 +30,9 @@ from gpuhost.runner.contract.image_gate import requirement_gate as requirement_g
 from gpuhost.runner.contract.log_lines import STAGE as STAGE
 from gpuhost.runner.contract.log_lines import STAGE_FAILED as STAGE_FAILED
 from gpuhost.runner.contract.masking import LEAST_MASKED as LEAST_MASKED
+from gpuhost.runner.contract.masking import MOST_EFFORT as MOST_EFFORT
 from gpuhost.runner.contract.masking import Masking as Masking
+from gpuhost.runner.contract.masking import masking_effort as masking_effort
 from gpuhost.runner.contract.operation import RELEASE as RELEASE
 from gpuhost.runner.contract.operation import REMOVE as REMOVE
 from gpuhost.runner.contract.operation import RESTORE as RESTORE

@@ -10,7 +10,7 @@ import base64
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from gpuhost.runner.contract.base64_lines import Base64Lines
 from gpuhost.runner.contract.spellings import encoded_everywhere, pattern_of
@@ -18,6 +18,8 @@ from gpuhost.runner.contract.spellings import encoded_everywhere, pattern_of
 # Shorter values occur by chance: they are not masked, and not accepted as secrets.
 LEAST_MASKED = 4
 MASK = "***"
+# Of all values that are only guessed to be secrets: seconds for the first line that is masked.
+MOST_EFFORT = 65_536
 LINE_END = re.compile(r"[\r\n]+")
 # Less would be in base64 by chance.
 LEAST_ENCODED = 6
@@ -108,7 +110,18 @@ def _joined(spans: Iterable[Span]) -> Iterator[Span]:
         yield last
 
 
-def _forms(value: str) -> Iterator[_Form]:
+def masking_effort(value: str) -> int:
+    """What a value costs, in letters: any other character has many spellings."""
+    return sum(1 if letter.isascii() and letter.isalnum() else 16 for letter in value)
+
+
+@lru_cache(maxsize=2048)
+def _forms(value: str) -> tuple[_Form, ...]:
+    """Kept: each log that masks more has the values of another one."""
+    return tuple(_made_forms(value))
+
+
+def _made_forms(value: str) -> Iterator[_Form]:
     again = pattern_of(value[-_period(value) :])
     yield _Form(_letters(value), f"{pattern_of(value)}(?:{again})*")
     for begin, pattern in encoded_everywhere(value):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.contract import is_secret_name
+from gpuhost.runner.contract import MOST_EFFORT, is_secret_name, masking_effort
 from gpuhost.runner.docker.resolved_model import Model, extension, running
 from gpuhost.runner.lib.commands import Outcome, run, try_run
 from gpuhost.runner.lib.failure import Failure
@@ -112,11 +112,12 @@ def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float =
 
 def store(release: Release, model: Model) -> None:
     """Write resolved.json. Raises Failure if its log could not mask all that may be secret."""
-    values = _guessed_secrets(model)
-    if len(values) > MOST_GUESSED:
+    guessed = [value for value in _guessed(model) if value not in release.secrets.values()]
+    if len(guessed) > MOST_GUESSED or sum(map(masking_effort, guessed)) > MOST_EFFORT:
         raise Failure(
-            f"environment of the services: more than {MOST_GUESSED} values of variables that are "
-            "named like secrets; a log cannot mask more",
+            "environment of the services: too many or too long values of variables that are named "
+            f"like secrets; a log cannot mask more than {MOST_GUESSED} values, or {MOST_EFFORT} "
+            "characters, of which each that is no letter or digit counts as 16",
             fix=TOO_MANY_FIX,
         )
     write_model(release.paths.resolved, model)
@@ -165,10 +166,10 @@ def services_to_start(release: Release) -> tuple[str, ...]:
 
 def _mask(release: Release, model: Model) -> None:
     """An older gpuhost may have stored more values than a log can mask."""
-    release.log.mask(_guessed_secrets(model)[:MOST_GUESSED])
+    release.log.mask(_guessed(model)[:MOST_GUESSED])
 
 
-def _guessed_secrets(model: Model) -> list[str]:
+def _guessed(model: Model) -> list[str]:
     """Values of .env and of env files that are named like secrets.
 
     Not those that are names in the model too, like "postgres": its log would be unreadable.

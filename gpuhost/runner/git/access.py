@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
@@ -69,7 +69,20 @@ def _ssh(release: Release, source: Source, place: Path) -> str:
         key = _secret(release, source.deploy_key, "deploy_key").replace("\r\n", "\n")
         write(place / "key", key.rstrip("\n") + "\n", mode=0o600)
         options += ["IdentitiesOnly=yes", f"IdentityFile={place / 'key'}"]
-    return " ".join(["ssh", *(f"-o {quote(option)}" for option in options)])
+    elif not _is_ssh(source.git):
+        # A submodule must not use root's keys.
+        options += ["IdentitiesOnly=yes", "IdentityFile=none", "IdentityAgent=none"]
+        return " ".join(["ssh", "-F", "none", *_quoted(options)])
+    return " ".join(["ssh", *_quoted(options)])
+
+
+def _is_ssh(url: str) -> bool:
+    """git@host:path has no scheme."""
+    return not is_local(url) and urlsplit(url).scheme not in ("http", "https")
+
+
+def _quoted(options: Iterable[str]) -> Iterator[str]:
+    return (f"-o {quote(option)}" for option in options)
 
 
 def _askpass(release: Release, source: Source, place: Path) -> dict[str, str]:
@@ -89,16 +102,18 @@ def askpass_script(source: Source, token: Path) -> str:
     return (
         "#!/bin/sh\n"
         'case "$1" in\n'
-        f"  {quote(_prompt('Username', server))}*) printf '%s\\n' {quote(user)} ;;\n"
-        f"  {_pattern(_prompt('Password', with_user))}*) cat {quote(str(token))} ;;\n"
-        f"  {quote(_prompt('Password', server))}*) cat {quote(str(token))} ;;\n"
+        # Of a user that older versions of git print as it is: the server follows it.
+        """  *\\'*\\'*\\'*) exit 1 ;;\n"""
+        f"  {quote(_prompt('Username', server))}) printf '%s\\n' {quote(user)} ;;\n"
+        f"  {_pattern(_prompt('Password', with_user))}) cat {quote(str(token))} ;;\n"
+        f"  {quote(_prompt('Password', server))}) cat {quote(str(token))} ;;\n"
         "  *) exit 1 ;;\n"
         "esac\n"
     )
 
 
 def _prompt(word: str, server: str) -> str:
-    return f"{word} for '{server}'"
+    return f"{word} for '{server}': "
 
 
 def _pattern(text: str) -> str:

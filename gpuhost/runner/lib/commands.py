@@ -62,8 +62,10 @@ def try_run(
             # So that its children can be stopped with it.
             start_new_session=True,
         )
-    except OSError as error:
-        return Outcome(127, "", (f"{words[0]}: {error.strerror}",))
+    except (OSError, ValueError) as error:
+        # Words that an image or a source names may contain NUL.
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return Outcome(127, "", (f"{words[0]}: {reason}",))
     return Running(process, log, quiet, on_line, noise).finish(stdin, seconds)
 
 

@@ -104,8 +104,11 @@ def leads_out(source: Path, path: str) -> bool:
 def resolved(path: Path) -> Path:
     """The path without links, also of a link to nothing, and of links in a circle.
 
-    Raises Failure for a chain of links that is longer than any system follows.
+    Raises Failure for a chain of links that is longer than any system follows, and for NUL, which
+    no name has.
     """
+    if "\0" in str(path):
+        raise Failure(f"{shown(path)}: not a path", fix="correct the path")
     try:
         return Path(os.path.realpath(path))
     except RecursionError:

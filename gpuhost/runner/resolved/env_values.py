@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from gpuhost.runner.contract import is_secret_name
+from gpuhost.runner.contract import MOST_EFFORT, is_secret_name, masking_effort
 from gpuhost.runner.docker.compose import LEAST_GUESSED, MOST_GUESSED, TOO_MANY_FIX
 from gpuhost.runner.lib.failure import Failure
 
@@ -19,24 +19,27 @@ def guessed_secrets(texts: Mapping[str, str], public: str) -> Iterator[str]:
 
     Raises Failure.
     """
-    found = 0
+    found = effort = 0
     for file, text in texts.items():
         for name, value in _named_like_secrets(text):
             if len(value) < LEAST_GUESSED or value in public:
                 continue
             found += 1
-            if found > MOST_GUESSED or len(value) > LONGEST:
-                what = (
-                    f"more than {MOST_GUESSED} values"
-                    if found > MOST_GUESSED
-                    else f"{name}: a long value"
-                )
-                raise Failure(
-                    f"{file}: {what} of variables that are named like secrets; a log cannot mask "
-                    f"more, or values of more than {LONGEST} characters",
-                    fix=TOO_MANY_FIX,
-                )
+            effort += masking_effort(value)
+            if found > MOST_GUESSED:
+                raise _cannot_mask(file, f"more than {MOST_GUESSED} values")
+            if len(value) > LONGEST or effort > MOST_EFFORT:
+                raise _cannot_mask(file, f"{name}: a long value")
             yield value
+
+
+def _cannot_mask(file: str, what: str) -> Failure:
+    return Failure(
+        f"{file}: {what} of variables that are named like secrets; a log cannot mask more, or "
+        f"values of more than {LONGEST} characters, or of {MOST_EFFORT} together, of which each "
+        "that is no letter or digit counts as 16",
+        fix=TOO_MANY_FIX,
+    )
 
 
 def _named_like_secrets(text: str) -> Iterator[tuple[str, str]]:

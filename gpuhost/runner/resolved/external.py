@@ -6,12 +6,20 @@ from collections.abc import Collection
 
 from gpuhost.runner.docker.resolved_model import Model, extension, running, written_by_containers
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.file_names import shown
 
 KINDS = {"volume": "volumes", "network": "networks"}
 
 
 def refuse_unsupported(model: Model) -> None:
-    """Raises Failure for what runs outside of containers."""
+    """Raises Failure for what runs outside of containers, and for names that are options."""
+    for name in model["services"]:
+        if name.startswith("-"):
+            raise Failure(
+                f"the service {shown(name)}: its name begins with -, which docker compose takes as "
+                "an option",
+                fix="rename it in the Compose files",
+            )
     for name, section in running(model).items():
         if provider := section.get("provider"):
             kind = provider.get("type") if isinstance(provider, dict) else provider

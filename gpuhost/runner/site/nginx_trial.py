@@ -9,13 +9,15 @@ import re
 import tempfile
 from pathlib import Path
 
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.site import certificates
 from gpuhost.runner.state.release import Release
 
 MAIN = """\
-pid /tmp/gpuhost-trial.pid;
+pid {pid};
 error_log stderr;
 events {{}}
 http {{
@@ -25,8 +27,11 @@ http {{
 """
 CERTIFICATE = re.compile(r"^(\s*ssl_certificate(_key)?\s+)[^;\n]+;", re.MULTILINE)
 SECONDS = 60
-# The directory inside a container.
+# The directory inside a container; it is read-only.
 INSIDE = "/gpuhost-trial"
+PID_INSIDE = "/tmp/gpuhost-trial.pid"  # noqa: S108
+# For a site's configuration; and for what else the image has under the name nginx.
+LIMITS = ("--memory=512m", "--pids-limit=64")
 # Not an error here: upstreams exist only in the app's network.
 UNKNOWN_HOST = "host not found in upstream"
 
@@ -37,7 +42,8 @@ def try_on_host(release: Release) -> None:
     if site is None or site.where != "host":
         return
     with tempfile.TemporaryDirectory(prefix="gpuhost-nginx-") as name:
-        _write_files(release, Path(name), seen=name)
+        # Not in /tmp: an app that has it mounted could put a link there, which root would follow.
+        _write_files(release, Path(name), seen=name, pid=f"{name}/pid")
         tested = try_run(
             release.log, "nginx", "-t", "-q", "-c", f"{name}/nginx.conf", seconds=SECONDS
         )
@@ -53,22 +59,29 @@ def try_in_container(release: Release) -> None:
         return
     hosts = [f"--add-host={service}:127.0.0.1" for service in sorted(images)]
     with tempfile.TemporaryDirectory(prefix="gpuhost-nginx-") as name:
-        _write_files(release, Path(name), seen=INSIDE)
+        _write_files(release, Path(name), seen=INSIDE, pid=PID_INSIDE)
         # For any user of nginx.
         Path(name).chmod(0o755)
-        tested = try_run(
-            release.log,
-            *("docker", "run", "--rm", "--network", "none", *hosts),
-            *("-v", f"{name}:{INSIDE}:ro", "--entrypoint", "nginx", image),
-            *("-t", "-q", "-c", f"{INSIDE}/nginx.conf"),
-            seconds=SECONDS,
-        )
+        # The name of its directory, so that no other container has it.
+        container = Path(name).name
+        try:
+            tested = try_run(
+                release.log,
+                *("docker", "run", "--rm", "--name", container, "--network", "none", *LIMITS),
+                *(*hosts, "-v", f"{name}:{INSIDE}:ro", "--entrypoint", "nginx", image),
+                *("-t", "-q", "-c", f"{INSIDE}/nginx.conf"),
+                seconds=SECONDS,
+            )
+        finally:
+            # The container may still run after Docker's client has ended.
+            with abort.cleanup():
+                try_run(NOWHERE, "docker", "rm", "-f", container, seconds=SECONDS, quiet=True)
     output = "\n".join(tested.tail)
     if not tested.ok and "[emerg]" in output and UNKNOWN_HOST not in output:
         raise _failure(release, tested, INSIDE)
 
 
-def _write_files(release: Release, directory: Path, *, seen: str) -> None:
+def _write_files(release: Release, directory: Path, *, seen: str, pid: str) -> None:
     """With a temporary certificate: the site's own may not exist yet.
 
     + seen: the directory, as nginx sees it
@@ -81,7 +94,7 @@ def _write_files(release: Release, directory: Path, *, seen: str) -> None:
         (directory / certificates.KEY).write_text(key, encoding="utf-8")
         text = CERTIFICATE.sub(lambda match: _temporary(match, seen), text)
     (directory / "site.conf").write_text(text, encoding="utf-8")
-    (directory / "nginx.conf").write_text(MAIN.format(place=seen), encoding="utf-8")
+    (directory / "nginx.conf").write_text(MAIN.format(place=seen, pid=pid), encoding="utf-8")
 
 
 def _failure(release: Release, tested: Outcome, seen: str) -> Failure:

@@ -15,6 +15,7 @@ from gpuhost.runner.stages.render import write_host_files
 from gpuhost.runner.state.release import Release
 
 QUICK = 60
+PROJECT = '{{index .Config.Labels "com.docker.compose.project"}}'
 ONE_SHOT = "service_completed_successfully"
 
 
@@ -77,7 +78,7 @@ def run_migration(release: Release) -> None:
 def stop(release: Release) -> None:
     """Stop an interrupted migration before the previous release starts."""
     name = container(release)
-    if release.plan.migrate and _exists(name):
+    if release.plan.migrate and _project_of(name) == release.plan.project:
         release.log.write("stopping an interrupted migration")
         _stop(release, name)
 
@@ -123,16 +124,24 @@ def _dependencies(release: Release, service: str, seconds: int) -> bool:
 def _wait_for_interrupted(release: Release, name: str, seconds: int) -> None:
     """Do not kill a migration: wait until it has ended."""
     log = release.log
-    if not _exists(name):
+    project = _project_of(name)
+    if project is None:
         return
+    if project != release.plan.project:
+        raise Failure(
+            f"container {name}, the name of this app's migration, is not of this app",
+            fix=f"docker rename {name} OTHER; if a Compose file names it, correct container_name",
+        )
     log.write("waiting for an interrupted migration to end")
     try_run(log, "docker", "wait", name, seconds=seconds, quiet=True)
     _remove(release, name)
 
 
-def _exists(name: str) -> bool:
-    words = ("docker", "container", "inspect", name)
-    return try_run(NOWHERE, *words, seconds=QUICK, quiet=True).ok
+def _project_of(name: str) -> str | None:
+    """The Compose project of a container; "": it has none; None: there is no such container."""
+    words = ("docker", "container", "inspect", "--format", PROJECT, name)
+    outcome = try_run(NOWHERE, *words, seconds=QUICK, quiet=True)
+    return outcome.out.strip() if outcome.ok else None
 
 
 def _stop(release: Release, name: str) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 from gpuhost.runner.contract import LEAST_MASKED, Masking
 from gpuhost.runner.docker.compose import ask, services_to_start
 from gpuhost.runner.state.release import Release
 
 # Lines of each container; a start prints its configuration first.
 LINES = 1000
+# Characters of a line, and of each log: to look for a secret in a hostile text takes seconds.
+LONGEST_LINE = 2000
+LARGEST = 256 << 10
+# For all services: the app's lock is held.
+SECONDS = 60
 
 
 def warn(release: Release) -> None:
@@ -19,8 +26,15 @@ def warn(release: Release) -> None:
     }
     if not secrets:
         return
+    any_of_them = Masking(value for masking in secrets.values() for value in masking.values)
+    end = time.monotonic() + SECONDS
     for service in services_to_start(release):
+        if time.monotonic() >= end:
+            release.log.write(f"not looked for secrets in the log of {service} and later ones")
+            return
         text = _log(release, service)
+        if any_of_them(text) == text:
+            continue
         names = [name for name, masking in secrets.items() if masking(text) != text]
         if names:
             release.log.write(
@@ -32,4 +46,5 @@ def warn(release: Release) -> None:
 def _log(release: Release, service: str) -> str:
     since = ("--since", release.before.at) if release.before.at else ()
     words = ("--no-color", "--no-log-prefix", "--tail", str(LINES), *since, service)
-    return ask(release, "logs", *words).out
+    lines = ask(release, "logs", *words).out.split("\n")
+    return "\n".join(line[:LONGEST_LINE] for line in lines)[:LARGEST]

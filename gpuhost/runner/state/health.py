@@ -124,8 +124,11 @@ def epoch(text: str) -> float:
         return 0.0
     whole, fraction, sign, hours, minutes = matched.groups()
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-    zone = timezone(-offset if sign == "-" else offset)
-    moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=zone)
+    try:
+        zone = timezone(-offset if sign == "-" else offset)
+        moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=zone)
+    except ValueError:
+        return 0.0
     return max(0.0, moment.timestamp() + float(fraction or 0))
 
 
