@@ -41,7 +41,7 @@ def test_a_fault_of_the_disk_is_told_with_the_path(
         raise OSError(number, "no luck", str(app.paths.attempt))
 
     monkeypatch.setattr("gpuhost.runner.stages.carry_out.begin", begin)
-    assert run_runner(monkeypatch, app.paths.home, "release", NEW) == Exit.FAILED
+    assert run_runner(monkeypatch, app.paths.home, "release", NEW) == Exit.UNFORESEEN
     said, advice = capsys.readouterr().err.splitlines()
     assert said == f"'{app.paths.attempt}': no luck"
     assert advice.startswith("-> ")

@@ -124,7 +124,7 @@ class Walk:
         And of what is mounted in them: a person may have given it another path too.
         """
         outermost = [path for path in self.written if not self.written & set(path.parents)]
-        real = set(map(os.path.realpath, outermost))
+        real = {real for path in outermost if (real := _real(path))}
         inside = [path for path in mount_points() if real & set(map(str, path.parents))]
         return frozenset(filter(None, map(_identity, (*outermost, *inside))))
 
@@ -143,6 +143,13 @@ class Walk:
             raise _link_failure(handle.path / name, who, self.mounts.unread)
         # Real, but for its own components, which are looked up in turn.
         return Path(os.path.normpath(handle.path / handle.link_target(name)))
+
+
+def _real(path: Path) -> str:
+    try:
+        return os.path.realpath(path)
+    except ValueError:
+        return ""
 
 
 def _identity(path: Path) -> Identity | None:
