@@ -144,7 +144,7 @@ def test_a_host_without_free_space_reports_the_reason(
     assert "no directory to write in: /run, /dev/shm and /tmp are full" in full.output
     assert left == ""
     # Nothing can be started in a container while /run is full.
-    expected = {**usual, f"app.{APP}.cards": "unknown"}
+    expected = {**usual, f"app.{APP}.cards": "unknown", "disk.full": "drift"}
     assert (partly_full.exit, partly_full.wrong) == (3, expected)
 
 
