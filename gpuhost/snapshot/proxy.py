@@ -32,7 +32,7 @@ REQUEST = Request(
 class ClientProxy:
     """The proxy that root's Docker client passes to builds and containers.
 
-    + digest: of the three proxy keys in config.json, None if there is no such file
+    + digest: of the three proxy keys in config.json, None if the file does not exist
     + recorded: the digest of what gpuhost wrote last, None if it never did
     """
 

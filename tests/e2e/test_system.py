@@ -347,7 +347,8 @@ def test_reading_changes_no_file_of_the_host(host: LabHost) -> None:
     temporary = "ls -A /run /tmp /dev/shm /var/tmp"
     host.run("sh", stdin=text)
     before = host.run(temporary).stdout
-    host.run("touch /root/mark; sleep 1; touch /root/seen")
+    # journald changes its files minutes after a line was logged.
+    host.run("journalctl --sync; touch /root/mark; sleep 1; touch /root/seen")
     assert len(host.run("sh", stdin=text).stdout) > 1000
     changed = host.run(CHANGED).stdout.split()
     # /run is a tmpfs; the reading had its directory in it.

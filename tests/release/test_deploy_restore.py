@@ -37,8 +37,8 @@ TTS: dict[str, Any] = {
     "given": None,
     "backups": [
         {"name": HALF, "manifest": False},
-        {"name": OLD, "manifest": True},
         {"name": NEW, "manifest": True},
+        {"name": OLD, "manifest": True},
     ],
 }
 

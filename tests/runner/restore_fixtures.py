@@ -27,8 +27,11 @@ NOW = ("now", ["now.mp3"], "now")
 root = pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
 
 
+Mount = Callable[..., None]
+
+
 @pytest.fixture
-def mounted() -> Iterator[Callable[..., None]]:
+def mounted() -> Iterator[Mount]:
     """Mounts something until the test ends. + words: arguments of mount; the last is the target"""
     targets: list[str] = []
 
@@ -39,6 +42,14 @@ def mounted() -> Iterator[Callable[..., None]]:
     yield mount
     for target in reversed(targets):
         subprocess.run(["umount", "-l", target], check=False, capture_output=True)
+
+
+@pytest.fixture
+def disk(app: App, mounted: Mount) -> Path:
+    """Another disk at shared/."""
+    app.paths.shared.mkdir()
+    mounted("-t", "tmpfs", "none", app.paths.shared)
+    return app.paths.shared
 
 
 class Activation:

@@ -5,6 +5,7 @@ The same verb again then does the whole work: nothing that is left half done cou
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable
@@ -251,8 +252,8 @@ def test_a_look_asks_only_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> 
         assert asked.looks == 2
 
 
-def test_outside_of_an_operation_nothing_ends(app: App) -> None:
-    with abortable(lambda: BOB):
-        pass
-    for prepare in (deletes, hashes):
-        prepare(app)()
+def test_after_an_operation_its_abort_ends_nothing(app: App) -> None:
+    path = app.data("file", SONG * 4)
+    with abortable(lambda: BOB), pytest.raises(Aborted):
+        stored.sha256(path)
+    assert stored.sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()

@@ -16,6 +16,7 @@ from gpuhost.runner.plan import Backup, Postgres
 from gpuhost.runner.stages.restore import restore
 from gpuhost.runner.state import abort_request
 from gpuhost.runner.state.operations import begin, begun
+from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import Activation, activated, database
 from tests.runner.running import Cut
@@ -54,14 +55,19 @@ class Postgresql:
         return [line for line in lines if any(word in line for word in words)]
 
 
+def with_a_backup(app: App, programs: Programs) -> tuple[Postgresql, str]:
+    """A release with a database, and the name of its backup, which can be loaded."""
+    database(app, "now")
+    postgresql = Postgresql(programs)
+    name = backup.backup(app.release(NEW, backup=DATABASE, is_current=True), "schedule")
+    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    return postgresql, name
+
+
 def test_a_database_is_loaded_beside_the_old_one_and_renamed(
     app: App, programs: Programs, activated: Activation
 ) -> None:
-    database(app, "now")
-    postgresql = Postgresql(programs)
-    release = app.release(NEW, backup=DATABASE, is_current=True)
-    name = backup.backup(release, "schedule")
-    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    postgresql, name = with_a_backup(app, programs)
     assert restore(app.paths, name, "ada").state == "verified"
     assert [line.split()[0] for line in postgresql.statements] == [
         "DROP",
@@ -79,12 +85,8 @@ def test_a_database_is_loaded_beside_the_old_one_and_renamed(
 def test_interrupted_after_verification_a_restore_only_cleans_up(
     app: App, programs: Programs, activated: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database(app, "now")
-    postgresql = Postgresql(programs)
-    release = app.release(NEW, backup=DATABASE, is_current=True)
-    name = backup.backup(release, "schedule")
-    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
-    aside = postgres.Server("", "shop", "", release.log).aside
+    postgresql, name = with_a_backup(app, programs)
+    aside = postgres.Server("", "shop", "", Release.open(app.paths, NEW).log).aside
     with monkeypatch.context() as patched:
         patched.setattr(postgres.Server, "dump", _cut)
         postgresql.set_databases("shop", aside)
@@ -120,12 +122,8 @@ def test_a_dump_that_cannot_be_read_changes_nothing(
 def test_a_database_that_an_earlier_restore_left_is_dumped_before_it_is_dropped(
     app: App, programs: Programs, activated: Activation
 ) -> None:
-    database(app, "now")
-    postgresql = Postgresql(programs)
-    release = app.release(NEW, backup=DATABASE, is_current=True)
-    name = backup.backup(release, "schedule")
-    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
-    aside = postgres.Server("", "shop", "", release.log).aside
+    postgresql, name = with_a_backup(app, programs)
+    aside = postgres.Server("", "shop", "", Release.open(app.paths, NEW).log).aside
     postgresql.set_databases("shop", aside)
     assert restore(app.paths, name, "ada").state == "verified"
     (kept,) = app.paths.backups.glob(f"before-restore-*/db.{aside}.earlier.dump")
@@ -290,11 +288,7 @@ def test_a_database_that_the_app_creates_under_the_name_of_the_previous_one(
     app: App, programs: Programs, activated: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not pass for one that is exchanged already."""
-    database(app, "now")
-    postgresql = Postgresql(programs)
-    release = app.release(NEW, backup=DATABASE, is_current=True)
-    name = backup.backup(release, "schedule")
-    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    postgresql, name = with_a_backup(app, programs)
     monkeypatch.setattr(postgres.Server, "has", lambda self, name: bool(programs.called("stop")))
     ended = restore(app.paths, name, "ada")
     assert "is not exchanged: somebody has created gpuhost_before_" in ended.said

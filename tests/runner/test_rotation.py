@@ -177,7 +177,7 @@ def test_a_log_that_cannot_be_compressed_is_kept_and_told(
 @pytest.mark.parametrize(
     "known", ["yesterday", None, True, [1], -1e300, 1e300, 10**400, -(10**400), float("nan")]
 )
-def test_a_state_with_any_value_is_written_anew(app: App, known: object) -> None:
+def test_a_state_with_any_value_is_replaced(app: App, known: object) -> None:
     log = app.data("logs/a.log", "small")
     declare(app, "logs/*.log")
     key = repr(str(log))

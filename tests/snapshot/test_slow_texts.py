@@ -5,10 +5,8 @@ Deploys read hosts in one process, which nothing ends.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import suppress
-from types import FrameType
 
 import pytest
 
@@ -17,6 +15,7 @@ from gpuhost.fleet.worker import JUDGING_CPU_SECONDS
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.probes import Probe, Probes
+from tests.cpu_budget import cpu_budget
 from tests.recorded import probes
 
 EXEC = "ExecStart={{ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd {} ; ignore_errors=no ; }}\n"
@@ -49,24 +48,11 @@ TEXTS: dict[str, dict[str, str]] = {
 }
 
 
-class TooSlow(BaseException):
-    """Not an Exception: no handler in between may swallow it."""
-
-
 @pytest.fixture
 def limit() -> Iterator[None]:
-    """The CPU's time, as for a worker."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise TooSlow
-
-    previous = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, JUDGING_CPU_SECONDS)
-    try:
+    """As for a worker."""
+    with cpu_budget(JUDGING_CPU_SECONDS):
         yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, previous)
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -85,7 +85,7 @@ DRIVER: tuple[tuple[str, Cause], ...] = (
     (
         r"device error: (?:MIG|GPU)-\S+: unknown device",
         Cause(
-            "there is no such card or MIG instance: instances get new UUIDs when made anew",
+            "no card or MIG instance has this UUID: an instance gets a new one each time it is made",
             "nvidia-smi -L shows those that there are",
         ),
     ),

@@ -63,7 +63,7 @@ def open_real(source: Path, path: Path, *, make: bool = False) -> Iterator[Direc
 
 
 def read_text(source: Path, path: Path) -> str | None:
-    """The text of a file of the source, also behind links in it; None: there is no such file.
+    """The text of a file of the source, also behind links in it; None: the file does not exist.
 
     A pipe or a device is none. Raises Failure if a link leads out, or the file is too large.
     """

@@ -138,7 +138,7 @@ def _wait_for_interrupted(release: Release, name: str, seconds: int) -> None:
 
 
 def _project_of(name: str) -> str | None:
-    """The Compose project of a container; "": it has none; None: there is no such container."""
+    """The Compose project of a container; "": it has none; None: no container has the name."""
     words = ("docker", "container", "inspect", "--format", PROJECT, name)
     outcome = try_run(NOWHERE, *words, seconds=QUICK, quiet=True)
     return outcome.out.strip() if outcome.ok else None

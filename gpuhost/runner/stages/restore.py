@@ -114,7 +114,7 @@ def _run(app: AppPaths, operation: Operation) -> Result:
 
 
 def _continued(app: AppPaths, name: str) -> State | None:
-    """The state of this restore, unless it has ended: then it begins anew."""
+    """The state of this restore, unless it has ended: then a new one begins."""
     state = read_state(app)
     if state is None or state.backup != name:
         return None
