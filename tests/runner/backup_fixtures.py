@@ -6,12 +6,22 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from gpuhost.runner.data import stored
 from gpuhost.runner.plan import Postgres
 from tests.runner.host_fixtures import App
 
 DB = "data/app.db"
 DATABASE = Postgres("db", "shop", "ada")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """With directories for a database and for its copy."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "backup").mkdir(mode=0o700)
+    return tmp_path
 
 
 def a_database(path: Path, *, mode: str = "wal", rows: int = 100) -> None:

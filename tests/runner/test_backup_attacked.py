@@ -18,6 +18,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, Directory
 from tests.runner.backup_fixtures import a_database
 from tests.runner.host_fixtures import ME, App, app, programs
+from tests.runner.trees import by_a_link
 
 __all__ = ["app", "programs"]
 
@@ -37,11 +38,6 @@ def host(app: App, tmp_path: Path) -> Path:
     a_database(tmp_path / "host/app.db", mode="delete", rows=7)
     a_database(app.paths.shared / OWN_DB, mode="delete")
     return tmp_path / "host"
-
-
-def by_a_link(path: Path, host: Path) -> None:
-    path.rename(path.with_name(".moved"))
-    path.symlink_to(host)
 
 
 def contents(app: App) -> bytes:

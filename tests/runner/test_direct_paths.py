@@ -58,7 +58,7 @@ HELPERS = (
     *(f"gpuhost.runner.contract.{name}" for name in ("read_state", "read_text")),
 )
 # They get an open file, or only look for a free name.
-HARMLESS = ("move_aside", "pieces")
+HARMLESS = ("data_pieces", "move_aside", "pieces")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 # Why no container can write there -> MODULE:FUNCTION -> what it calls with paths.
 ALLOWED: dict[str, dict[str, str]] = yaml.safe_load(

@@ -19,17 +19,12 @@ from gpuhost.runner.data import sqlite_copy, sqlite_locks
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
-from tests.runner.backup_fixtures import a_database
+from tests.runner.backup_fixtures import a_database, home
+
+__all__ = ["home"]
 
 root = pytest.mark.skipif(os.getuid() != 0, reason="only root can make a device")
 MAGIC = bytes.fromhex("d9d505f920a163d7")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "backup").mkdir(mode=0o700)
-    return tmp_path
 
 
 def copied(home: Path, *, seconds: float = 60) -> Path:

@@ -22,6 +22,9 @@ from gpuhost.runner.lib.abort import Aborted, abortable
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
+from tests.runner.backup_fixtures import home
+
+__all__ = ["home"]
 
 # One instruction of SQLite, which computes for days.
 LETTERS = "replace(hex(zeroblob({})), '0', 'a')"
@@ -39,13 +42,6 @@ def with_index(path: Path, expression: str) -> None:
         statement = "UPDATE sqlite_master SET sql = ? WHERE name = 'i'"
         database.execute(statement, (f"CREATE INDEX i ON t ({expression})",))
         database.commit()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "backup").mkdir(mode=0o700)
-    return tmp_path
 
 
 def copy(home: Path, name: str = "app.db", seconds: float = 60) -> Path:

@@ -19,19 +19,13 @@ from hypothesis import strategies as st
 from gpuhost.runner.data.tarball_read import read_through
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
-from tests.runner.trees import ACL, DEFAULT_ACL, an_acl, describe, packed, unpacked
+from tests.runner.trees import ACL, DEFAULT_ACL, an_acl, describe, packed, top, unpacked
+
+__all__ = ["top"]
 
 root = pytest.mark.skipif(os.getuid() != 0, reason="only root can change the owner of a file")
 DIRECTORY, LINK, HARD = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 MIB = 1 << 20
-
-
-@pytest.fixture
-def top(tmp_path: Path) -> Path:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "host").mkdir()
-    (tmp_path / "host/secret").write_text("of the host")
-    return tmp_path / "data"
 
 
 def a_tree(top: Path) -> None:

@@ -17,26 +17,15 @@ from gpuhost.runner.data.tarball_read import read_through
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from tests.runner.archives import Add, a_file, a_member, write_archive
-from tests.runner.trees import LATE, describe, packed, unpacked
+from tests.runner.trees import LATE, by_a_link, describe, packed, top, unpacked
+
+__all__ = ["top"]
 
 root = pytest.mark.skipif(os.getuid() != 0, reason="only root can change the owner of a file")
 DIRECTORY, LINK, HARD = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 
 
-@pytest.fixture
-def top(tmp_path: Path) -> Path:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "host").mkdir()
-    (tmp_path / "host/secret").write_text("of the host")
-    return tmp_path / "data"
-
-
 Swap = Callable[[Path, Path], None]
-
-
-def by_a_link(path: Path, host: Path) -> None:
-    path.rename(path.with_name(".moved"))
-    path.symlink_to(host)
 
 
 def by_a_link_to_a_file(path: Path, host: Path) -> None:

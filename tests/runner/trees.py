@@ -7,6 +7,8 @@ import stat
 import struct
 from pathlib import Path
 
+import pytest
+
 from gpuhost.runner.data import tarball
 from gpuhost.runner.data.backup_source import Source
 from gpuhost.runner.data.tarball_pack import pack
@@ -16,6 +18,20 @@ from gpuhost.runner.lib.log import Log
 
 ACL, DEFAULT_ACL = "system.posix_acl_access", "system.posix_acl_default"
 LATE = float("inf")
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """A directory of an app, beside one of the host."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "host").mkdir()
+    (tmp_path / "host/secret").write_text("of the host")
+    return tmp_path / "data"
+
+
+def by_a_link(path: Path, host: Path) -> None:
+    path.rename(path.with_name(".moved"))
+    path.symlink_to(host)
 
 
 def an_acl(uid: int, permissions: int = 6) -> bytes:

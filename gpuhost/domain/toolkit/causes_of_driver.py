@@ -85,7 +85,7 @@ DRIVER: tuple[tuple[str, Cause], ...] = (
     (
         r"device error: (?:MIG|GPU)-\S+: unknown device",
         Cause(
-            "no card or MIG instance has this UUID: an instance gets a new one each time it is made",
+            "no card or MIG instance has this UUID: each instance that is made gets a new one",
             "nvidia-smi -L shows those that there are",
         ),
     ),

@@ -13,12 +13,11 @@ from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.files import pieces
+from gpuhost.runner.lib.room import RESERVE
 from gpuhost.runner.lib.sizes import format_size
 
 FIX = "release again: this makes a new archive"
 MOST_ENTRIES = 1_000_000
-# Bytes that stay free.
-RESERVE = 256 << 20
 PIECE = 1 << 18
 # Headers with names, and their largest size.
 LONG_NAMES = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, *tarfile.GNU_TYPES)

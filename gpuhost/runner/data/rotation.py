@@ -26,7 +26,7 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import locate, open_directory
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import read_json, write_json
+from gpuhost.runner.lib.files import data_pieces, read_json, write_json
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.plan import Logs
 from gpuhost.runner.state.release import Release
@@ -34,7 +34,6 @@ from gpuhost.runner.state.release import Release
 WILD = frozenset("*?[")
 ROTATED = re.compile(r"\.\d+\.gz$")
 DAY = 24 * 3600
-PIECE = 1 << 20
 # An app that writes faster than this is read has no end.
 MOST_GROWTH = 64 << 20
 # Files of one pattern.
@@ -139,7 +138,7 @@ def _compress(log: BinaryIO, handle: DirectoryHandle, draft: str) -> None:
     most = shutil.disk_usage(handle.number).free // 2
     with handle.create(draft) as file:
         with gzip.GzipFile("", "wb", compresslevel=6, fileobj=file) as packed:
-            for piece in _data(log, state.st_size + MOST_GROWTH):
+            for _, piece in data_pieces(log.fileno(), state.st_size + MOST_GROWTH):
                 packed.write(piece)
                 if file.tell() > most:
                     raise OSError(errno.ENOSPC, "its copy needs more than half of the free space")
@@ -149,23 +148,6 @@ def _compress(log: BinaryIO, handle: DirectoryHandle, draft: str) -> None:
         os.fchmod(file.fileno(), stat.S_IMODE(state.st_mode) & 0o777)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _data(log: BinaryIO, end: int) -> Iterator[bytes]:
-    """What is in a file, without its holes. An app that does not append makes one."""
-    position = 0
-    while position < end:
-        try:
-            position = os.lseek(log.fileno(), position, os.SEEK_DATA)
-            hole = os.lseek(log.fileno(), position, os.SEEK_HOLE)
-        except OSError:  # nothing but a hole follows, or the app has truncated it
-            return
-        # Not by the file object: its buffer may have read on into what the app appends.
-        while position < min(hole, end) and (
-            piece := os.pread(log.fileno(), min(PIECE, hole - position), position)
-        ):
-            yield piece
-            position += len(piece)
 
 
 def _numbered(name: str, number: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
@@ -15,14 +14,13 @@ from typing import BinaryIO
 from gpuhost.runner.data import sqlite_locks
 from gpuhost.runner.data.sqlite_check import BESIDE
 from gpuhost.runner.data.stored import require_room
-from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.files import data_pieces
 from gpuhost.runner.lib.log import Log
 
 WAL, SHM, JOURNAL = BESIDE
-PIECE = 1 << 20
 # A journal ends with it if it names another file, that of a transaction of several databases.
 MAGIC = bytes.fromhex("d9d505f920a163d7")
 # The copy is made again if the first process opens the database meanwhile.
@@ -128,32 +126,16 @@ def _refuse_other_files(journal: Path, name: str) -> None:
 
 def _copy(source: BinaryIO, target: Path, deadline: float, name: str) -> None:
     """What the file has now: it may grow meanwhile."""
-    end, offset = os.fstat(source.fileno()).st_size, 0
+    end = os.fstat(source.fileno()).st_size
     number = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(number, "wb") as file:
-        while (offset := _next(os.SEEK_DATA, source, offset, end)) < end:
-            abort.look()
+        for offset, piece in data_pieces(source.fileno(), end):
             if time.monotonic() > deadline:
                 raise _late(name)
             require_room(target)
             file.seek(offset)
-            hole = _next(os.SEEK_HOLE, source, offset, end)
-            piece = os.pread(source.fileno(), min(PIECE, hole - offset), offset)
-            if not piece:
-                break
             file.write(piece)
-            offset += len(piece)
         file.truncate(min(end, os.fstat(source.fileno()).st_size))
-
-
-def _next(what: int, source: BinaryIO, offset: int, end: int) -> int:
-    """Where data or a hole begins: a hole, of any size, takes no time and no room in the copy."""
-    try:
-        return min(os.lseek(source.fileno(), offset, what), end)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            return end
-        raise
 
 
 def _complete_and_check(target: Path, deadline: float, name: str, log: Log) -> None:

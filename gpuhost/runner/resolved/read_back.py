@@ -31,9 +31,12 @@ def with_own_keys(value: Any) -> Any:
 
 def refuse_damaged_text(model: dict[str, Any]) -> None:
     """Raises Failure for what neither a path nor a variable can have: \\0, or half a character."""
-    for place, text in _texts(model):
-        if ".environment." in place:  # no path
-            continue
+    # The value of a service's variable may have any character: it is no path.
+    services = {
+        name: {**service, "environment": dict.fromkeys(service.get("environment") or ())}
+        for name, service in (model.get("services") or {}).items()
+    }
+    for place, text in _texts({**model, "services": services}):
         if "\0" in text or text != text.encode("utf-8", "ignore").decode():
             raise Failure(
                 f"the Compose files: {place!a} has a character that no path or variable can "
