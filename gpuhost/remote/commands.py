@@ -38,11 +38,11 @@ def script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
 
 def inline_script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
     """A script as an argument, for one that reads what is sent on stdin."""
-    text = QuoteString(on_one_line(script_text(name)))
+    text = QuoteString(_on_one_line(script_text(name)))
     return _limited(seconds, "sh", "-c", text, "sh", *_quoted(arguments))
 
 
-def on_one_line(text: str) -> str:
+def _on_one_line(text: str) -> str:
     """A script without ends of lines and `!`: csh, if it is the login shell, takes no others as an
     argument.
     """

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
-from pyinfra.api import QuoteString, StringCommand
+from pyinfra.api import StringCommand
 from pyinfra.api.host import Host
 
 from gpuhost.domain import host_json
 from gpuhost.domain.plain_text import safe
 from gpuhost.domain.rendering import render
-from gpuhost.remote.commands import ROUND_TRIP_SECONDS, on_one_line, script_text
+from gpuhost.remote.commands import ROUND_TRIP_SECONDS, inline_script
 from gpuhost.rollout.bundle import Bundle
 from gpuhost.rollout.connection import CONNECTION_ERRORS, RoundTripTimeout, without_greeting
 from gpuhost.rollout.progress import readable
@@ -97,29 +97,18 @@ def _limit(request: StartRequest) -> int:
 
 def command(request: StartRequest) -> StringCommand:
     """The script is an argument, because the bundle takes stdin. No secret is in it."""
-    words = (
+    words: tuple[str | int, ...] = (
         f"{APPS}/{request.app}",
         request.id,
         request.unit,
         request.limit_s,
         f"gpuhost: {request.verb[0]} {request.id} by {request.by}",
-        RESUME_UNIT_FILE,
+        str(RESUME_UNIT_FILE),
         request.runner,
         request.bundle.sha256 if request.bundle else "",
         *request.verb,
     )
-    return StringCommand(
-        "LC_ALL=C",
-        "timeout",
-        "-k",
-        "5",
-        str(_limit(request)),
-        "sh",
-        "-c",
-        QuoteString(on_one_line(script_text(SCRIPT))),
-        "sh",
-        *(QuoteString(str(word)) for word in words),
-    )
+    return inline_script(SCRIPT, *words, seconds=_limit(request))
 
 
 def _stdin(request: StartRequest) -> dict[str, Any]:

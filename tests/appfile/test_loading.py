@@ -132,6 +132,15 @@ def test_a_path_of_the_host_that_its_author_may_name(tmp_path: Path) -> None:
     assert [file.path for file in load(path).compose.services["a"].env_files] == files.split(", ")
 
 
+def test_a_mount_of_the_host_is_for_the_host_to_judge(tmp_path: Path) -> None:
+    """Monitoring needs these."""
+    path = tmp_path / "tts.yaml"
+    mounts = ("/:/host:ro", "/var/lib/docker:/docker:ro", "/etc:/etc-of-the-host:ro")
+    path.write_text(f"services:\n  a:\n    image: a\n    volumes: [{', '.join(mounts)}]\n")
+    sources = [mount.source for mount in load(path).compose.services["a"].mounts]
+    assert sources == ["/", "/var/lib/docker", "/etc"]
+
+
 # One mistake in where the project is, and the only line about it.
 WHERE: dict[str, tuple[str, str]] = {
     "a source that is missing": (

@@ -13,7 +13,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.contract import has_content
+from gpuhost.appfile.compose.project_files import has_content
 from gpuhost.runner.docker.resolved_model import restart_policy
 from gpuhost.runner.plan import Plan
 from gpuhost.runner.resolved.limits import LOGGING

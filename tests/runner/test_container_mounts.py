@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from gpuhost.runner.contract import AppPaths
-from gpuhost.runner.data import path_walk
 from gpuhost.runner.data.container_mounts import of_all_apps
 from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.docker.resolved_model import written_by_containers
+from gpuhost.runner.lib import engine_data
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Directory
@@ -122,7 +122,7 @@ def test_what_no_directory_can_be_called_stops_no_app(
     volume = json.dumps({"MountDevice": f"/srv/{name}"})
     (tmp_path / "docker/volumes/v/opts.json").write_text(volume)
     write_json(tmp_path / "daemon.json", {"data-root": str(tmp_path / "docker")})
-    monkeypatch.setattr(path_walk, "ENGINE", tmp_path / "daemon.json")
+    monkeypatch.setattr(engine_data, "CONFIG", tmp_path / "daemon.json")
     release = started(app)
     (app.paths.shared / "models").symlink_to(tmp_path / "of-the-host")
     assert (is_followed(release), is_followed(release, "models")) == (False, True)
@@ -185,7 +185,7 @@ def test_a_volume_that_a_person_created_with_options(
     as_resolved(release, {"web": {"volumes": [{"type": "volume", "source": "v", "target": "/d"}]}})
     assert is_followed(release)
     write_json(tmp_path / "daemon.json", {"data-root": str(tmp_path / "docker")})
-    monkeypatch.setattr(path_walk, "ENGINE", tmp_path / "daemon.json")
+    monkeypatch.setattr(engine_data, "CONFIG", tmp_path / "daemon.json")
     (tmp_path / "docker/volumes/v").mkdir(parents=True)
     options = {"MountType": "none", "MountOpts": "bind", "MountDevice": str(app.paths.shared)}
     (tmp_path / "docker/volumes/v/opts.json").write_text(json.dumps(options))

@@ -54,8 +54,8 @@ OPENED = {"Release", "opener"}
 # Functions of the runner that take paths: modules, and names of modules.
 HELPERS = (
     "gpuhost.runner.lib.files",
-    *(f"gpuhost.runner.contract.{name}" for name in ("has_content", "load_json")),
-    *(f"gpuhost.runner.contract.{name}" for name in ("read_state", "read_text")),
+    *(f"gpuhost.runner.contract.{name}" for name in ("load_json", "read_state")),
+    "gpuhost.runner.contract.read_text",
 )
 # They get an open file, or only look for a free name.
 HARMLESS = ("data_pieces", "move_aside", "pieces")
@@ -234,7 +234,7 @@ def test_a_helper_that_takes_a_path_is_found() -> None:
     assert uses(source) == {"": "clear put remove"}
 
 
-@pytest.mark.parametrize("name", ["has_content", "load_json", "read_state", "read_text"])
+@pytest.mark.parametrize("name", ["load_json", "read_state", "read_text"])
 @pytest.mark.parametrize("module", ["contract", "contract.state_files"])
 def test_a_helper_of_the_contract_is_found(module: str, name: str) -> None:
     source = f"from gpuhost.runner.{module} import {name}\ndef f(path):\n    {name}(path)\n"

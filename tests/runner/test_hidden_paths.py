@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gpuhost.runner.lib import engine_data
+from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.resolved import hidden_paths
 from gpuhost.runner.resolved.asking import ask_compose
 from gpuhost.runner.resolved.hidden_paths import hiding
@@ -58,6 +60,18 @@ def test_files_of_the_system_that_only_root_reads_are_empty(
     monkeypatch.setattr(hidden_paths, "SECRET", dict.fromkeys(names, "the system's"))
     assert _read(app, secret).stdout == ""
     assert _read(app, directory / "key").returncode == 1
+
+
+def test_data_of_an_engine_on_another_disk_is_hidden(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "disk/docker/volumes/other/_data/key"
+    file.parent.mkdir(parents=True)
+    file.write_text(SECRET)
+    assert _read(app, file).stdout == SECRET
+    write_json(tmp_path / "daemon.json", {"data-root": str(tmp_path / "disk/docker")})
+    monkeypatch.setattr(engine_data, "CONFIG", tmp_path / "daemon.json")
+    assert _read(app, file).returncode == 1
     assert (secret.read_text(), (directory / "key").read_text()) == (SECRET, SECRET)
 
 

@@ -179,6 +179,9 @@ def test_a_build_follows_no_link_out_that_an_earlier_attempt_left(
         {"context": ".", "ssh": ["default=/root/.ssh/id_ed25519"]},
         {"context": ".", "cache_from": ["type=local,src=/opt/gpuhost/other/shared"]},
         {"context": ".", "cache_to": ["type=local,dest=/var/lib/gpuhost"]},
+        {"context": "/srv/x", "dockerfile": "../../etc/shadow"},
+        {"context": "/x,y/../etc/ssh"},
+        {"context": ".", "cache_from": ['type=local,"src=/root/.ssh"']},
     ],
     ids=str,
 )
@@ -259,7 +262,10 @@ def test_values_of_the_compose_files_that_no_log_can_mask_are_refused(
     programs.answer("docker compose * json", json.dumps(model))
     release = app.release(compose=("compose.yaml",))
     release.source.mkdir()
-    with cpu_budget(), pytest.raises(Failure, match=r"too long values .* named like secrets"):
+    with (
+        cpu_budget(),
+        pytest.raises(Failure, match=r"web: A10_SECRET: a long value .* named like secrets"),
+    ):
         render(release)
     assert not release.paths.resolved.exists()
     # A secret that was given is bounded when it is given.

@@ -11,6 +11,7 @@ import pytest
 from gpuhost.runner.contract import RESERVED, AppPaths, why_reserved
 from gpuhost.runner.data import directories, path_walk
 from gpuhost.runner.data.safe_paths import open_directory, require_allowed
+from gpuhost.runner.lib import engine_data
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Backup, Directory, Logs, Nginx, Secret
@@ -97,7 +98,7 @@ def test_the_engine_may_be_elsewhere(
 ) -> None:
     (tmp_path / "disk/docker").mkdir(parents=True)
     write_json(tmp_path / "daemon.json", {"data-root": str(tmp_path / "disk/docker")})
-    monkeypatch.setattr(path_walk, "ENGINE", tmp_path / "daemon.json")
+    monkeypatch.setattr(engine_data, "CONFIG", tmp_path / "daemon.json")
     release = app.release()
     for path in ("disk/docker/volumes", "disk"):
         with pytest.raises(Failure, match="gpuhost's own"):

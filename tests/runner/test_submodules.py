@@ -14,7 +14,7 @@ from gpuhost.runner.state.release import Release
 from tests.runner import git_server
 from tests.runner.host_fixtures import App, app
 from tests.runner.repositories import Repository, from_git, isolated_host, repository
-from tests.runner.test_hostile_sources import bomb
+from tests.runner.test_source_sizes import bomb
 
 __all__ = ["app", "isolated_host", "repository"]
 
@@ -75,7 +75,7 @@ def test_the_files_of_all_submodules_count(
     monkeypatch.setattr(commit_size, "MOST_FILES", 250)
     small = bomb(server.inner, 2)
     said = refused(server.release(app, {"a": small, "b": small, "c": small}))
-    assert "has more than 250 files with those beside it" in said
+    assert "has more than 250 files and directories with those beside it" in said
 
 
 def test_a_submodule_that_is_larger_than_the_disk(

@@ -53,7 +53,11 @@ def _merged_lists(base: list[Any], own: list[Any], key: str) -> list[Any]:
 
 def _identity(item: Any) -> object:
     """Equal for equal items; a mapping or a list has no hash."""
-    return (repr(item),) if isinstance(item, dict | list | Tagged) else item
+    if isinstance(item, Tagged):
+        return Tagged, item.tag, _identity(item.value)
+    if isinstance(item, dict):
+        return frozenset((key, _identity(value)) for key, value in item.items())
+    return tuple(map(_identity, item)) if isinstance(item, list) else item
 
 
 def size(value: Any) -> int:

@@ -177,13 +177,15 @@ def _kinds(compose: ComposeFile, project: ProjectFiles) -> Iterator[tuple[str, K
 
 def _outside(compose: ComposeFile, sources: Sources) -> Iterator[FileError]:
     """Paths that lead out of the source, which is all that the host gets; or to others' files."""
-    for key_path, path in (*_paths(compose), *_paths_of_host(compose)):
+    read = (*_paths(compose), *_paths_of_host(compose))
+    for key_path, path in (*_mounts(compose), *read):
         if leads_out(path):
             said = f"{'.'.join(key_path)}: {path.removeprefix('./')} leads out of the source"
             fix = "set x-gpuhost.source to a directory that contains it, or change the path with "
             fix += "source.edits"
             yield FileError(*sources.where(key_path), f"{said}; {fix}")
-        elif path.startswith("/") and (reason := why_secret(path, _shared(path))):
+    for key_path, path in read:
+        if path.startswith("/") and (reason := why_secret(path, _shared(path))):
             said = f"{'.'.join(key_path)}: {path} is not the app's: {reason}"
             yield FileError(*sources.where(key_path), f"{said}; name a file of the source")
 
@@ -196,10 +198,14 @@ def _shared(path: str) -> str:
     return str(PurePosixPath(*parts)) if parts[-1] == "shared" else ""
 
 
+def _mounts(compose: ComposeFile) -> Iterator[tuple[tuple[str, ...], str]]:
+    """A container may be given a path of the host: the host refuses those of other apps."""
+    for name, service in compose.services.items():
+        yield from ((("services", name, "volumes"), one.source) for one in service.mounts)
+
+
 def _paths_of_host(compose: ComposeFile) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Files that Compose or a build reads as root. A mount is refused on the host, if it is to be;
-    it also knows the app's own directory.
-    """
+    """Files that Compose or a build reads as root."""
     for name, service in compose.services.items():
         yield from ((("services", name, "label_file"), path) for path in service.label_files)
         if service.build and service.build.context.startswith("/"):
@@ -209,7 +215,6 @@ def _paths_of_host(compose: ComposeFile) -> Iterator[tuple[tuple[str, ...], str]
 def _paths(compose: ComposeFile) -> Iterator[tuple[tuple[str, ...], str]]:
     for name, service in compose.services.items():
         key_path, build = ("services", name), service.build
-        yield from (((*key_path, "volumes"), one.source) for one in service.mounts)
         yield from (((*key_path, "env_file"), one.path) for one in service.env_files)
         if build:
             own = (build.context,) if build.is_of_source else ()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from gpuhost.runner.contract import has_content
+from gpuhost.runner.contract import PLACEHOLDERS
 
 MAX_BYTES = 1024 * 1024
 
@@ -100,3 +101,17 @@ def decoded(content: bytes) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         raise Unreadable("not UTF-8") from None
+
+
+def has_content(directory: Path) -> bool:
+    """Whether a directory has a file that is no placeholder. Links are not followed."""
+    # Not by recursion: its author may have made any depth of directories.
+    left = [os.fspath(directory)]
+    while left:
+        with suppress(FileNotFoundError), os.scandir(left.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    left.append(entry.path)
+                elif entry.name not in PLACEHOLDERS:
+                    return True
+    return False

@@ -103,17 +103,18 @@ def why_reserved(path: str, shared: str = "", more: Iterable[str] = ()) -> str:
     return _of_system(normal) or _of_login(normal) or _own_name(normal)
 
 
-def why_secret(path: str, shared: str = "") -> str:
+def why_secret(path: str, shared: str = "", more: Iterable[str] = ()) -> str:
     """Why Compose or a build may not read this absolute path as a file of the project; "": it may.
 
     + shared: the directory of the app's own data
+    + more: where this host has the engine's data
     """
     normal = posixpath.normpath(f"/{path.lstrip('/')}")
     if shared and is_within(normal, shared):
         return ""
     owners = (
         f"{directory} is {owner}"
-        for directory, owner in SECRET.items()
+        for directory, owner in (*SECRET.items(), *((one, ENGINE) for one in more))
         if is_within(normal, directory) or is_within(directory, normal)
     )
     return next(owners, "")

@@ -18,12 +18,11 @@ from gpuhost.runner.contract import APPS, RESERVED, AppPaths, why_reserved
 from gpuhost.runner.data.container_mounts import Mounts, of_all_apps, of_volumes
 from gpuhost.runner.data.mount_points import mount_points
 from gpuhost.runner.lib.directory_handle import MODE, DirectoryHandle
+from gpuhost.runner.lib.engine_data import engine_data
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import read_json
 
 # As the kernel.
 MOST_LINKS = 40
-ENGINE, ENGINE_DATA = Path("/etc/docker/daemon.json"), "/var/lib/docker"
 FIX = "name a directory of the app alone, such as /srv/NAME, or a path relative to shared/"
 
 Identity = tuple[int, int]
@@ -105,8 +104,7 @@ class Walk:
 
     @cached_property
     def _engine(self) -> Path:
-        root = read_json(ENGINE).get("data-root")
-        return Path(os.path.realpath(root if isinstance(root, str) and root else ENGINE_DATA))
+        return engine_data()
 
     @cached_property
     def mounts(self) -> Mounts:

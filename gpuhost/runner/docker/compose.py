@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]
 LEAST_GUESSED = 6
 # Each value costs time for each line that is logged.
 MOST_GUESSED = 500
-TOO_MANY_FIX = "rename those that are no secrets, or mount a file instead"
 
 
 def words(
@@ -112,14 +112,7 @@ def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float =
 
 def store(release: Release, model: Model) -> None:
     """Write resolved.json. Raises Failure if its log could not mask all that may be secret."""
-    guessed = [value for value in _guessed(model) if value not in release.secrets.values()]
-    if len(guessed) > MOST_GUESSED or sum(map(masking_effort, guessed)) > MOST_EFFORT:
-        raise Failure(
-            "environment of the services: too many or too long values of variables that are named "
-            f"like secrets; a log cannot mask more than {MOST_GUESSED} values, or {MOST_EFFORT} "
-            "characters, of which each that is no letter or digit counts as 16",
-            fix=TOO_MANY_FIX,
-        )
+    require_maskable(_guessed(release, model))
     write_model(release.paths.resolved, model)
     release.composed = model
     _mask(release, model)
@@ -166,17 +159,46 @@ def services_to_start(release: Release) -> tuple[str, ...]:
 
 def _mask(release: Release, model: Model) -> None:
     """An older gpuhost may have stored more values than a log can mask."""
-    release.log.mask(_guessed(model)[:MOST_GUESSED])
+    release.log.mask(islice(_guessed(release, model), MOST_GUESSED))
 
 
-def _guessed(model: Model) -> list[str]:
-    """Values of .env and of env files that are named like secrets.
+def require_maskable(values: Mapping[str, tuple[str, str]]) -> None:
+    """Raises Failure if a log could not mask all of them. + values: to where it is, and its name"""
+    effort = 0
+    for count, (value, (where, name)) in enumerate(values.items(), start=1):
+        effort += masking_effort(value)
+        if count > MOST_GUESSED:
+            raise cannot_mask(f"{where}: more than {MOST_GUESSED} values")
+        if effort > MOST_EFFORT:
+            raise cannot_mask(f"{where}: {name}: a long value")
 
-    Not those that are names in the model too, like "postgres": its log would be unreadable.
+
+def cannot_mask(what: str) -> Failure:
+    return Failure(
+        f"{what} of variables that are named like secrets; a log cannot mask more, or values of "
+        f"more than {MOST_EFFORT} characters together, of which each that is no letter or digit "
+        "counts as 16",
+        fix="rename those that are no secrets, or mount a file instead",
+    )
+
+
+def _guessed(release: Release, model: Model) -> dict[str, tuple[str, str]]:
+    """Values of .env and of env files that are named like secrets, as for `require_maskable`.
+
+    Not those that are names in the model too, like "postgres": its log would be unreadable. Nor
+    those that are declared: they are masked anyway.
     """
     services: dict[str, dict[str, Any]] = model["services"]
     public = " ".join([*services, *(str(s.get("image") or "") for s in services.values())])
-    environments = [(service.get("environment") or {}).items() for service in services.values()]
-    values = (v for pairs in environments for name, v in pairs if is_secret_name(name))
-    texts = dict.fromkeys(str(value).replace("$$", "$") for value in values)
-    return [text for text in texts if len(text) >= LEAST_GUESSED and text not in public]
+    declared = set(release.secrets.values())
+    found = {
+        str(value).replace("$$", "$"): (f"environment of {service}", name)
+        for service, section in services.items()
+        for name, value in (section.get("environment") or {}).items()
+        if is_secret_name(name)
+    }
+    return {
+        value: place
+        for value, place in found.items()
+        if len(value) >= LEAST_GUESSED and value not in public and value not in declared
+    }

@@ -73,7 +73,7 @@ class _Checkout:
         commit, copy = self.source.revision, f"--git-dir={self.copy}"
         self.git.discard_left(self.copy)
         self.git.local("git init", "init", "--quiet", "--bare", "--template=", str(self.copy))
-        if self.git.has(self.copy, commit):
+        if self.git.has(self.copy, commit, self.source.git):
             self.release.log.write(f"commit {commit} is already fetched")
         else:
             self.release.log.write(f"fetching commit {commit}")

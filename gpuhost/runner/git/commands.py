@@ -49,7 +49,9 @@ FULL = ("No space left on device", "File too large")
 # Git itself says then what has failed.
 WITH_LIMIT = 'trap "" XFSZ; room=$1; shift; exec prlimit --fsize="$room" "$@"'
 # A lock or a part of a download, which a killed git has left.
-LEFT = ("(", "-name", "*.lock", "-o", "-name", "tmp_*", ")", "-type", "f", "-delete")
+# Names of branches are an author's, but none ends so.
+OF_DOWNLOADS = ("-path", "*/objects/*", "-name", "tmp_*")
+LEFT = ("(", "-name", "*.lock", "-o", *OF_DOWNLOADS, ")", "-type", "f", "-delete")
 
 
 class Damaged(Failure):
@@ -116,7 +118,7 @@ class Git:
         every = self._fetched(git_dir, protocols, *fetch, "--prune", *deepen, *where, *refs)
         if not every.ok:
             raise _failure(f"git fetch of {name}", every)
-        if not self.has(git_dir, commit):
+        if not self.has(git_dir, commit, name):
             raise Failure(f"{name} no longer has commit {commit}", fix=GONE)
 
     def fetch_from_copy(self, git_dir: Path, copy: Path, ref: str) -> None:
@@ -134,7 +136,7 @@ class Git:
             outcome.require_ok("git", LOCAL_S)
         return outcome.out
 
-    def has(self, git_dir: Path, commit: str) -> bool:
+    def has(self, git_dir: Path, commit: str, name: str) -> bool:
         """Whether the copy has the commit.
 
         Raises Damaged if some of its files are missing: after an interrupted fetch or a power cut.
@@ -145,7 +147,7 @@ class Git:
             return False
         walk = ("rev-list", "--objects", "--max-count=1", "--quiet", commit, "--")
         if not try_run(self.log, *git, *walk, seconds=LOCAL_S, env=LOCAL).ok:
-            raise Damaged(f"the app's copy lacks files of commit {commit}")
+            raise Damaged(f"the copy of {name} lacks files of commit {commit}")
         return True
 
     def discard_left(self, git_dir: Path) -> None:
@@ -158,8 +160,7 @@ class Git:
     def _fetched(self, git_dir: Path, protocols: str, *words: str) -> Outcome:
         """Raises NoRoom."""
         with DirectoryHandle.open(git_dir) as handle:
-            found = Room.of(handle)
-        room = max(0, found.free - found.reserve)
+            room = Room.of(handle).usable
         allowed = {"GIT_ALLOW_PROTOCOL": protocols} if protocols else {}
         try:
             outcome = try_run(

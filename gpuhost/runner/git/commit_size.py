@@ -14,11 +14,14 @@ from gpuhost.runner.lib.sizes import format_size
 SECONDS = 900
 MOST_FILES = 1_000_000
 OTHER = "release another commit (source.ref)"
-# Prints the number of files and their bytes, or stops where there are too many.
+# Prints the number of files and directories, and their bytes, or stops where there are too many.
 COUNT = """
-git "$1" ls-tree -r -l --full-tree "$2" | awk -v most="$3" -v room="$4" -v block="$5" '
-  { count += 1; size += (int($4 / block) + 1) * block; if (count > most || size > room) exit }
-  END { printf "%.0f %.0f\\n", count, size }'
+{ git "$1" ls-tree -r -t -l --full-tree "$2" || echo failed; } 2>&1 |
+awk -v most="$3" -v room="$4" -v block="$5" '
+  $0 == "failed" { failed = 1; exit }
+  { last = $0; count += 1; size += (int($4 / block) + 1) * block }
+  count > most || size > room { exit }
+  END { if (failed) { print last; exit 1 } printf "%.0f %.0f\\n", count, size }'
 """
 
 
@@ -34,16 +37,19 @@ def require_room(log: Log, checkout: Path, commit: str, files: int = 0) -> int:
     """
     with DirectoryHandle.open(checkout) as directory:
         disk = Room.of(directory)
-    room, most = max(0, disk.free - disk.reserve), MOST_FILES - files
+    most = int(min(MOST_FILES - files, disk.usable_inodes))
     git_dir = f"--git-dir={checkout / '.git'}"
-    words = ("sh", "-c", COUNT, "sh", git_dir, commit, str(most), str(room), str(BLOCK))
+    words = ("sh", "-c", COUNT, "sh", git_dir, commit, str(most), str(disk.usable), str(BLOCK))
     listed = try_run(log, *words, seconds=SECONDS, quiet=True)
     listed.require_ok("git ls-tree", SECONDS)
     count, size = map(int, listed.out.split())
     if count > most:
         beside = " with those beside it" if files else ""
-        raise Failure(f"commit {commit} has more than {MOST_FILES} files{beside}", fix=OTHER)
-    if size > room:
+        said = f"commit {commit} has more than {most + files} files and directories{beside}"
+        if most + files < MOST_FILES:
+            said += ", for which the disk has inodes"
+        raise Failure(said, fix=OTHER)
+    if size > disk.usable:
         raise Failure(
             f"commit {commit} needs {format_size(size)} or more; the disk of {checkout.parent} "
             f"has {format_size(disk.free)} free",

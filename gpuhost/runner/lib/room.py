@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -21,20 +22,36 @@ BLOCK = 4096
 
 @dataclass(frozen=True)
 class Room:
-    """Bytes."""
+    """Bytes and inodes. + inodes: 0: the file system has as many as it needs"""
 
     total: int
     free: int
+    inodes: int = 0
+    free_inodes: int = 0
 
     @classmethod
     def of(cls, directory: DirectoryHandle) -> Room:
-        usage = shutil.disk_usage(directory.number)
-        return cls(usage.total, usage.free)
+        usage, counted = shutil.disk_usage(directory.number), os.statvfs(directory.number)
+        return cls(usage.total, usage.free, counted.f_files, counted.f_favail)
 
     @property
     def reserve(self) -> int:
-        """What stays free."""
+        """Bytes that stay free."""
         return min(RESERVE, self.total // PART)
+
+    @property
+    def reserved_inodes(self) -> int:
+        return min(RESERVED_INODES, self.inodes // PART)
+
+    @property
+    def usable(self) -> int:
+        """Bytes that may be written."""
+        return max(0, self.free - self.reserve)
+
+    @property
+    def usable_inodes(self) -> float:
+        """Files and directories that may be made."""
+        return max(0, self.free_inodes - self.reserved_inodes) if self.inodes else math.inf
 
     def require(self, need: int, what: str, where: str, fix: str) -> None:
         """Raises Failure.
@@ -59,9 +76,7 @@ def require_left(directory: DirectoryHandle, what: str, fix: str) -> None:
     room = Room.of(directory)
     if room.free < room.reserve // 2:
         raise Failure(f"the disk of {directory.path} is nearly full: {what} was ended", fix=fix)
-    # Some file systems have as many inodes as they need, and count none.
-    inodes = os.statvfs(directory.number)
-    if inodes.f_favail < min(RESERVED_INODES, inodes.f_files // PART) // 2:
+    if room.free_inodes < room.reserved_inodes // 2:
         raise Failure(
             f"the disk of {directory.path} has nearly no inodes left: {what} was ended", fix=fix
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpuhost.runner.contract import APPS, SECRET, AppPaths, is_within
+from gpuhost.runner.lib.engine_data import engine_data
 
 # An own /proc: /proc/1/root is the whole host.
 UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -41,3 +42,4 @@ def hiding(app: AppPaths, words: tuple[str, ...]) -> tuple[str, ...]:
 def _hidden(app: AppPaths) -> Iterator[Path]:
     yield from (path for path in sorted(APPS.glob("*")) if path != app.home)
     yield from map(Path, SECRET)
+    yield engine_data()

@@ -16,6 +16,7 @@ from gpuhost.runner.data.env_file import text
 from gpuhost.runner.docker import compose
 from gpuhost.runner.docker.compose import project_directory
 from gpuhost.runner.docker.resolved_model import Model
+from gpuhost.runner.lib.engine_data import engine_data
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import keep
 from gpuhost.runner.lib.source_paths import leads_out, read_text, resolved
@@ -30,8 +31,8 @@ from gpuhost.runner.state.release import Release
 IGNORE = ".dockerignore"
 # BuildKit reads a lower-case name too.
 DOCKERFILE = "Dockerfile"
-# Keys of a build that can name paths of the host.
-OF_THE_HOST = ("context", "dockerfile", "additional_contexts", "ssh", "cache_from", "cache_to")
+# Keys of a build whose options can name paths of the host: `type=local,src=/cache`.
+WITH_OPTIONS = ("ssh", "cache_from", "cache_to")
 
 
 def resolve(release: Release) -> Changed:
@@ -107,32 +108,37 @@ def refuse_contexts_out(release: Release, model: Model) -> None:
 
 def _refuse_secret(where: str, path: str, real: str, shared: str) -> None:
     for one in (path, real):
-        if reason := why_secret(one, shared):
+        if reason := why_secret(one, shared, (str(engine_data()),)):
             raise Failure(
                 f"{where} reads {path}: {reason}", fix="name a path of the source, or another one"
             )
 
 
 def _absolute(build: Mapping[str, Any]) -> Iterator[str]:
-    """Paths of the host that a build reads or writes: also in `type=local,src=/cache`."""
-    for key in OF_THE_HOST:
+    """Paths of the host that a build reads or writes."""
+    yield from (path for path in map(str, _read_by(build)) if path.startswith("/"))
+    for key in WITH_OPTIONS:
         value = build.get(key) or ()
         values = value.values() if isinstance(value, dict) else value
         for one in (value,) if isinstance(value, str) else values:
-            yield from (piece for piece in re.split("[=,]", str(one)) if piece.startswith("/"))
+            pieces = (piece.strip("\"' ") for piece in re.split("[=,]", str(one)))
+            yield from (piece for piece in pieces if piece.startswith("/"))
 
 
 def _contexts(release: Release, model: Model) -> Iterator[str]:
     """What builds read, as far as it is in the source."""
     found = [path for base in release.plan.build.bases.values() for path in _read_by_build(*base)]
     for section in model["services"].values():
-        build = section.get("build") or {}
-        found += _read_by_build(build.get("context") or ".", build.get("dockerfile") or DOCKERFILE)
-        found += map(Path, (build.get("additional_contexts") or {}).values())
+        found += _read_by(section.get("build") or {})
     inside = (release.source / path for path in found)
     yield from (
         str(p.relative_to(release.source)) for p in inside if p.is_relative_to(release.source)
     )
+
+
+def _read_by(build: Mapping[str, Any]) -> Iterator[Path]:
+    yield from _read_by_build(build.get("context") or ".", build.get("dockerfile") or DOCKERFILE)
+    yield from map(Path, (build.get("additional_contexts") or {}).values())
 
 
 def _read_by_build(context: str, file: str) -> Iterator[Path]:

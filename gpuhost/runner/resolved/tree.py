@@ -186,10 +186,11 @@ def _entries(path: Path, skip: str) -> Iterator[tuple[str, Entry]]:
     with DirectoryHandle.open(path.parent) as above:
         for entry in above.walk(path.name):
             inside = entry.path.removeprefix(path.name)
+            if skip and skip in inside.split("/"):
+                continue
             if inside.count("/") > DEEPEST:
                 raise Failure(
                     f"{shown(path.name)} has directories in more than {DEEPEST} levels",
                     fix="remove them from the source",
                 )
-            if not skip or skip not in inside.split("/"):
-                yield inside, entry
+            yield inside, entry
