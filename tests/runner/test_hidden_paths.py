@@ -60,6 +60,7 @@ def test_files_of_the_system_that_only_root_reads_are_empty(
     monkeypatch.setattr(hidden_paths, "SECRET", dict.fromkeys(names, "the system's"))
     assert _read(app, secret).stdout == ""
     assert _read(app, directory / "key").returncode == 1
+    assert (secret.read_text(), (directory / "key").read_text()) == (SECRET, SECRET)
 
 
 def test_data_of_an_engine_on_another_disk_is_hidden(
@@ -72,7 +73,6 @@ def test_data_of_an_engine_on_another_disk_is_hidden(
     write_json(tmp_path / "daemon.json", {"data-root": str(tmp_path / "disk/docker")})
     monkeypatch.setattr(engine_data, "CONFIG", tmp_path / "daemon.json")
     assert _read(app, file).returncode == 1
-    assert (secret.read_text(), (directory / "key").read_text()) == (SECRET, SECRET)
 
 
 def test_what_is_the_apps_is_seen(app: App, other: Path) -> None:
