@@ -119,13 +119,16 @@ class Sequence:
         if fault.kind == "kill":
             allowed.add(KILLED)
         assert status in ({must_be} if must_be is not None else allowed)
+        if verb == "remove":
+            world.verified.clear()
+        elif verb in ("release", "rollback") and status == GOOD:
+            assert world.current() == arguments[0]
+            world.verified.append(arguments[0])
         check(world)
         if verb == "remove":
             world.is_half_removed = status != GOOD
         elif verb != "backup" and world.running.exists():
             world.is_half_removed = False
-        if verb == "release" and status == GOOD:
-            assert world.current() == arguments[0]
         if self.is_settled and status != KILLED:
             was_uncertain, before = self.wrote_meanwhile, self.before
             check_settled(world, {world.in_place()} if was_uncertain else {before, *self.restored})

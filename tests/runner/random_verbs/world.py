@@ -52,6 +52,7 @@ class World:
     + written: numbers of the acknowledged writes
     + is_half_removed: a removal was interrupted, and nothing was activated since
     + backups: name to the writes in it, in the order in which they were made
+    + verified: ids of the releases that said so, the oldest first
     """
 
     app: App
@@ -59,6 +60,7 @@ class World:
     broken: str = ""
     written: set[int] = field(default_factory=set)
     backups: dict[str, frozenset[int]] = field(default_factory=dict)
+    verified: list[str] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
     releases: int = 0
     is_half_removed: bool = False
@@ -127,7 +129,7 @@ class World:
         release_id = f"20260101-{self.releases:06d}-{self.releases:08x}"
         declared = Backup(paths=("data",), keep=KEEP)
         plan = {"migrate": Migrate("migrate")} if migrates else {}
-        self.app.release(release_id, backup=declared, keep_releases=2, **plan)
+        self.app.release(release_id, backup=declared, keep_releases=KEEP, **plan)
         return release_id
 
     def result(self, release_id: str) -> Result | None:
@@ -180,6 +182,7 @@ def fake_stages(world: World) -> None:
     transaction.logs = lambda release: ()
     transaction.schedule.install = nothing
     prune.untag = lambda release, kept: []
+    prune.capacity.image_directories = lambda: (world.app.paths.home,)
     fingerprint.keep = nothing
     runner_cleanup.forget = nothing
     printed_secrets.warn = nothing
@@ -202,6 +205,9 @@ def check(world: World) -> None:
     kept = {each.name for each in stored.complete(world.app.paths)}
     missing = [name for name in made[-KEEP:] if name not in kept]
     assert not missing, f"acknowledged backups are gone: {missing} of {made}; kept: {kept}"
+    results_of = {name: world.result(name) for name in world.verified[-KEEP:]}
+    pruned = [name for name, result in results_of.items() if not (result and result.verified)]
+    assert not pruned, f"verified releases are gone: {pruned} of {world.verified}"
 
 
 def check_settled(world: World, allowed: set[frozenset[int]]) -> None:
