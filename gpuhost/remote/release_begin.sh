@@ -27,7 +27,7 @@ is_running() {
 }
 
 busy() {
-    cat "$home/attempt.json" 2>/dev/null || echo '{}'
+    { [ -f "$home/attempt.json" ] && head -c 65536 "$home/attempt.json"; } 2>/dev/null || echo '{}'
     exit 75
 }
 
@@ -48,6 +48,7 @@ lock() {
 unpack() {
     # Those of lost connections too.
     trap 'rm -rf "$home/releases"/.*.new' EXIT
+    trap 'exit 1' HUP INT TERM
     rm -rf "$home/releases"/.*.new
     mkdir "$new"
     base64 -d >"$new/bundle"
@@ -66,8 +67,7 @@ unpack() {
 install_resume() {
     if ! cmp -s "$new/resume.service" "$resume"; then
         [ -e "$resume" ] && is_loaded=yes || is_loaded=no
-        chmod 0644 "$new/resume.service"
-        mv -f "$new/resume.service" "$resume"
+        put "$new/resume.service" "$resume"
         # On some hosts a reload takes the cards from running containers, and a new file needs none.
         if [ "$is_loaded" = yes ]; then timeout 60 systemctl daemon-reload; fi
     fi

@@ -1,13 +1,19 @@
 # Put in for a line @runner.sh@: the runner on the host, and the unit that carries it out.
 
-# install_runner FILE APP_HOME NAME. The archive has no times, and the runner removes old runners that
-# no app uses by their time and their links: a link is there before its runner.
+# put FILE PLACE: whole or not at all, from another disk too, and though the disk is full.
+put() {
+    draft=$(mktemp "${2%/*}/.${2##*/}.XXXXXX") || return
+    if cp "$1" "$draft" && chmod 0644 "$draft" && sync "$draft" && mv -fT "$draft" "$2"; then return 0; fi
+    rm -f "$draft"
+    return 1
+}
+
+# install_runner FILE APP_HOME NAME. The runner removes old runners that no app uses by their time and
+# their links: a link is there before its runner.
 install_runner() {
-    touch "$1" &&
-        chmod 0644 "$1" &&
-        rm -f "$2/.runner.pyz.new" &&
+    rm -f "$2/.runner.pyz.new" &&
         ln -s "../lib/$3" "$2/.runner.pyz.new" &&
-        mv -f "$1" "${2%/*}/lib/$3" &&
+        put "$1" "${2%/*}/lib/$3" &&
         mv -fT "$2/.runner.pyz.new" "$2/runner.pyz"
 }
 

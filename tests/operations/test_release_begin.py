@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import subprocess
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,9 @@ from gpuhost.remote.commands import script_text
 from gpuhost.rollout.bundle import Bundle, bundle
 from gpuhost.runner.plan import Plan
 from tests.release.fake_host import SYSTEMCTL, SYSTEMD_RUN
+from tests.runner.restore_fixtures import Mount, mounted
+
+__all__ = ["mounted"]
 
 SCRIPT = script_text("release_begin.sh")
 ID = "20261122-010203-aabbccdd"
@@ -35,23 +41,40 @@ class Machine:
     def home(self) -> Path:
         return self.root / "opt/gpuhost/tts"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PLAYED": str(self.root), "PATH": f"{self.root}/bin:{os.environ['PATH']}"}
+
+    def arguments(self, sent: Bundle) -> list[str]:
+        unit = self.root / "gpuhost-resume@.service"
+        return [
+            str(self.home), ID, "gpuhost-release-tts.service", "600", "a release", str(unit),
+            "runner-x.pyz", sent.sha256, "release",
+        ]  # fmt: skip
+
     def begin(
         self, *, lines: list[str] | None = None, sent: Bundle = BUNDLE, umask: int = 0o022
     ) -> subprocess.CompletedProcess[str]:
-        unit = self.root / "gpuhost-resume@.service"
-        arguments = [
-            self.home, ID, "gpuhost-release-tts.service", "600", "a release", unit, "runner-x.pyz",
-            sent.sha256, "release",
-        ]  # fmt: skip
         return subprocess.run(
-            ["sh", "-c", SCRIPT, "sh", *map(str, arguments)],
+            ["sh", "-c", SCRIPT, "sh", *self.arguments(sent)],
             input="".join(f"{line}\n" for line in (sent.lines() if lines is None else lines)),
-            env={"PLAYED": str(self.root), "PATH": f"{self.root}/bin:{os.environ['PATH']}"},
+            env=self.environment,
             capture_output=True,
             text=True,
             umask=umask,
             timeout=60,
         )
+
+    def unfinished(self, lines: list[str]) -> subprocess.Popen[str]:
+        """A delivery of which so much arrives, and no end."""
+        sent = subprocess.Popen(
+            ["sh", "-c", SCRIPT, "sh", *self.arguments(BUNDLE)],
+            stdin=subprocess.PIPE, text=True, env=self.environment, start_new_session=True,
+        )  # fmt: skip
+        assert sent.stdin is not None
+        sent.stdin.write("\n".join(lines))
+        sent.stdin.flush()
+        return sent
 
     def tree(self) -> set[str]:
         return {str(path.relative_to(self.home)) for path in self.home.rglob("*")}
@@ -198,3 +221,49 @@ def test_a_boot_unit_of_another_version_is_loaded_again(machine: Machine) -> Non
     (machine.root / "calls").unlink()
     assert machine.begin().returncode == 0
     assert (machine.root / "calls").read_text().count("daemon-reload") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_full_disk_leaves_the_runner_of_the_other_apps(machine: Machine, mounted: Mount) -> None:
+    """It is the same file, and the app's own directory is on another disk."""
+    apps = machine.home.parent
+    mounted("-t", "tmpfs", "-o", "size=64k", "none", machine.root / "opt")
+    (apps / "lib").mkdir(parents=True)
+    machine.home.mkdir()
+    mounted("-t", "tmpfs", "none", machine.home)
+    runner = apps / "lib/runner-x.pyz"
+    runner.write_bytes(b"of another app")
+    with suppress(OSError):
+        (apps / "filler").write_bytes(b"x" * (1 << 16))
+    done = machine.begin()
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert [path.read_bytes() for path in (apps / "lib").iterdir()] == [b"of another app"]
+    (apps / "filler").unlink()
+    assert machine.begin().returncode == 0
+    assert [path.read_bytes() for path in (apps / "lib").iterdir()] == [b"runner"]
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_delivery_that_is_ended_leaves_no_secrets(machine: Machine, ended_by: int) -> None:
+    sent = machine.unfinished(BUNDLE.lines()[:-1])
+    new = machine.home / "releases" / f".{ID}.new"
+    while not new.is_dir():
+        assert sent.poll() is None
+        time.sleep(0.01)
+    os.killpg(sent.pid, ended_by)
+    assert sent.wait(timeout=20) != 0
+    assert machine.tree() == {"releases"}
+
+
+@pytest.mark.parametrize("attempt", ["pipe", "link to a device"])
+def test_a_state_file_of_any_kind_blocks_no_delivery(machine: Machine, attempt: str) -> None:
+    assert machine.begin().returncode == 0
+    (machine.root / "active").write_text("active\n")
+    file = machine.home / "attempt.json"
+    if attempt == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("/dev/zero")
+    done = machine.begin()
+    assert (done.returncode, done.stdout) == (75, "{}\n")

@@ -26,10 +26,11 @@ def test_runners_that_no_app_uses_are_removed(app: App) -> None:
     lib = apps / "lib"
     runner(lib, "ours", age_s=9000)
     runner(lib, "others", age_s=9000)
-    runner(lib, "old", age_s=9000)
     runner(lib, "older", age_s=90000)
     runner(lib, "just-come", age_s=60)
     (lib / "something.else").touch()
+    runner(lib, "old", age_s=9000).rename(lib / ".runner-cut.pyz.Ab1")
+    runner(lib, "old", age_s=9000)
     (apps / "another").mkdir()
     (app.paths.home / "runner.pyz").symlink_to("../lib/runner-ours.pyz")
     (apps / "another" / "runner.pyz").symlink_to("../lib/runner-others.pyz")

@@ -13,8 +13,9 @@ MIN_AGE_S = 3600
 def forget(release: Release) -> None:
     """Remove them from lib/, beside the apps."""
     apps = release.app.home.parent
-    newest = time.time() - MIN_AGE_S
-    for runner in (apps / "lib").glob("runner-*.pyz"):
+    lib, newest = apps / "lib", time.time() - MIN_AGE_S
+    # Those with a dot: a delivery that was cut.
+    for runner in (*lib.glob("runner-*.pyz"), *lib.glob(".runner*")):
         # The links are read again each time; one that is just made is named .runner.pyz.new.
         links = (*apps.glob("*/runner.pyz"), *apps.glob("*/.runner.pyz.new"))
         used = {link.resolve() for link in links}
