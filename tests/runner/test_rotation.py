@@ -51,6 +51,29 @@ def test_a_large_file_is_rotated_in_place_and_the_newest_copies_are_kept(app: Ap
     assert log.with_name("a.log.1.gz").stat().st_mode & 0o7777 == 0o640
 
 
+def test_an_app_that_goes_on_at_its_offset_is_not_rotated_each_hour(app: App) -> None:
+    log = app.data("logs/a.log", BIG)
+    declare(app, "logs/*.log")
+    with log.open("r+") as opened:
+        opened.seek(len(BIG))
+        for line in ("one\n", "two\n"):
+            assert rotate(app.paths)
+            opened.write(line)
+            opened.flush()
+    assert names(log.parent) == ["a.log", "a.log.1.gz"]
+    assert log.stat().st_size > len(BIG)
+    assert log.read_text().endswith("one\ntwo\n")
+
+
+def test_a_rotation_that_was_cut_costs_no_copy(app: App) -> None:
+    log = app.data("logs/a.log", f"3{BIG}")
+    declare(app, "logs/*.log")
+    for number, content in ((2, "2"), (3, "1")):
+        log.with_name(f"a.log.{number}.gz").write_bytes(gzip.compress(content.encode()))
+    assert rotate(app.paths)
+    assert [unpacked(log.with_name(f"a.log.{n}.gz"))[0] for n in (1, 2, 3)] == ["3", "2", "1"]
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can change the owner of a file")
 def test_a_copy_has_the_owner_of_its_file(app: App) -> None:
     log = app.data("logs/a.log", BIG)
