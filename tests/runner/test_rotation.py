@@ -134,8 +134,10 @@ def test_holes_are_not_packed(app: App) -> None:
             file.write(text)
     os.truncate(log, 1 << 42)
     app.data("logs/only-a-hole.log")
-    os.truncate(app.paths.shared / "logs/only-a-hole.log", 1 << 40)
+    os.truncate(log.with_name("only-a-hole.log"), 1 << 40)
     declare(app, "logs/*.log")
+    yesterday = {repr(str(path)): time.time() - 2 * rotation.DAY for path in log.parent.iterdir()}
+    write_json(rotation.state_of(app.paths), yesterday)
     assert rotate(app.paths)
     assert unpacked(log.with_name("a.log.1.gz")).replace("\0", "") == "begin\nmiddle\nend\n"
     assert (log.stat().st_size, log.with_name("only-a-hole.log").stat().st_size) == (0, 0)
