@@ -40,6 +40,8 @@ MOST_GROWTH = 64 << 20
 MOST_FILES = 1000
 # A file of any size costs an app nothing where the file system shares its blocks.
 LIMIT_S = 120
+# Of st_blocks, in bytes.
+SECTOR = 512
 
 
 def usable(logs: Logs) -> Iterator[str]:
@@ -103,7 +105,8 @@ def _matching(handle: DirectoryHandle, pattern: str) -> list[str]:
 
 def _is_due(handle: DirectoryHandle, name: str, logs: Logs, age: float) -> bool:
     state = handle.look(name)
-    size = state.st_size if state else 0
+    # An app that does not append goes on at its offset: the file begins with a hole.
+    size = min(state.st_size, max(state.st_blocks, 1) * SECTOR) if state else 0
     return size > logs.max_size_mb << 20 or (size > 0 and age >= DAY)
 
 
@@ -113,9 +116,11 @@ def _try_rotate(handle: DirectoryHandle, name: str, keep: int) -> bool:
         with handle.update(name) as log:
             handle.discard(draft)
             _compress(log, handle, draft)
-            for number in range(keep - 1, 0, -1):
-                if handle.look(_numbered(name, number)):
-                    handle.rename(_numbered(name, number), handle, _numbered(name, number + 1))
+            # A cut leaves a free number between them.
+            numbers = range(1, keep)
+            free = next((n for n in numbers if not handle.look(_numbered(name, n))), keep)
+            for number in range(free - 1, 0, -1):
+                handle.rename(_numbered(name, number), handle, _numbered(name, number + 1))
             handle.rename(draft, handle, _numbered(name, 1))
             handle.sync()
             # Not replaced: the app keeps it open. What it wrote since the copy is lost.
