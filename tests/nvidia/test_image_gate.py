@@ -12,7 +12,8 @@ from gpuhost.domain.nvidia.card_models import Brand
 from gpuhost.domain.nvidia.image_gate import PUBLISHED_GATES, image_gate, published_requirement
 from gpuhost.domain.nvidia.toolkits import driver_cuda
 from gpuhost.domain.nvidia.version import CudaVersion, DriverVersion
-from gpuhost.runner.contract import Facts, environment_gate
+from gpuhost.runner.contract import Facts, Gate, environment_gate
+from tests.cpu_budget import cpu_budget
 from tests.nvidia.fixtures import table
 
 GATES = table("image_gates")
@@ -58,3 +59,21 @@ def test_no_requirement_makes_it_raise(require: str, environment: list[str]) -> 
     assert image_gate(require, driver, Brand.TESLA).reason
     facts = _facts(driver, Brand.UNKNOWN)
     assert environment_gate([*environment, f"NVIDIA_REQUIRE_X={require}"], facts).reason
+
+
+@pytest.mark.parametrize(
+    "require",
+    [
+        f"cuda>=99{' ' * 1_000_000}x",
+        f"{'cuda>=99 ' * 100_000}",
+        f"{' , ' * 300_000}x",
+        "1" * 1_000_000,
+    ],
+    ids=["blanks", "alternatives", "commas", "digits"],
+)
+def test_a_requirement_of_any_length_is_judged_in_a_short_time(require: str) -> None:
+    facts = _facts(DriverVersion.parse("535.183.01"), Brand.TESLA)
+    with cpu_budget(10):
+        result = environment_gate([f"NVIDIA_REQUIRE_CUDA={require}"], facts)
+    assert result.gate is not Gate.PASSES
+    assert len(result.reason) < 3000

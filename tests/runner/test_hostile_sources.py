@@ -181,7 +181,18 @@ def test_a_build_follows_no_link_out_that_an_earlier_attempt_left(
         {"context": ".", "cache_to": ["type=local,dest=/var/lib/gpuhost"]},
         {"context": "/srv/x", "dockerfile": "../../etc/shadow"},
         {"context": "/x,y/../etc/ssh"},
-        {"context": ".", "cache_from": ['type=local,"src=/root/.ssh"']},
+        {"context": ".", "cache_from": ["type=local,src=var/lib/docker"]},
+        {"context": ".", "cache_to": ["type=local,dest=/etc/cron.d"]},
+        {"context": ".", "cache_to": [" Dest=etc/cron.d,TYPE=local"]},
+        {"context": ".", "cache_to": ["type=local,dest=../../usr/local/bin"]},
+        {"context": ".", "cache_to": ["type=local,dest=/root"]},
+        {"context": ".", "ssh": ["default=root/.ssh/id,/srv/agent"]},
+        {"context": ".", "ssh": {"deploy": "/home/ada/.ssh/id"}},
+        {"context": ".", "additional_contexts": {"x": "oci-layout:///var/lib/docker/x:tag"}},
+        {"context": "/root/.docker"},
+        {"context": "/proc/1/root/srv"},
+        {"context": ".", "dockerfile": "/home/ada/.netrc"},
+        {"context": ".", "secrets": [{"source": "key"}]},
     ],
     ids=str,
 )
@@ -191,12 +202,50 @@ def test_a_build_reads_nothing_that_is_not_the_apps(
     (tmp_path / "link").symlink_to("/opt/gpuhost/other")
     if build["context"] == "LINK":
         build = {"context": str(tmp_path / "link")}
-    programs.compose({"web": {"build": build}})
+    model = {"services": {"web": {"build": build}}, "secrets": {"key": {"file": "/etc/shadow"}}}
+    programs.answer("docker compose * json", json.dumps(model))
     release = app.release(source=Source("archive", "r"))
     release.source.mkdir()
-    with pytest.raises(Failure, match=r"^web: build reads .*: .* is (gpuhost's|the )") as failed:
+    with pytest.raises(Failure, match=r"^web: build (reads|writes) .*: .* is ") as failed:
         render(release)
     assert "name a path of the source" in failed.value.fix
+
+
+@pytest.mark.parametrize(
+    "entry", ['type=local,"src=/root/.ssh"', "type=local2,src=/x", "src=/root/.ssh"]
+)
+def test_a_cache_that_is_not_understood_is_refused(
+    app: App, programs: Programs, entry: str
+) -> None:
+    programs.compose({"web": {"build": {"context": ".", "cache_from": [entry]}}})
+    release = app.release(source=Source("archive", "r"))
+    release.source.mkdir()
+    with pytest.raises(Failure, match=r"^web: build.cache_from: .*: gpuhost does not know"):
+        render(release)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        {"cache_from": ["type=registry,ref=x.invalid/cache", "x.invalid/cache", "type=gha"]},
+        {"cache_to": ["type=local,dest=/tmp/.buildx-cache,mode=max", "type=inline"]},
+        {"ssh": ["default"], "secrets": [{"source": "of-the-app"}]},
+        {"additional_contexts": {"x": "docker-image://alpine", "y": "https://x.invalid/y.git"}},
+    ],
+    ids=str,
+)
+def test_caches_and_secrets_of_the_app_are_built_with(
+    app: App, programs: Programs, build: dict[str, object]
+) -> None:
+    file = app.data("key", "k")
+    services = {"web": {"build": {"context": ".", **build}}}
+    model = {"services": services, "secrets": {"of-the-app": {"file": str(file)}}}
+    programs.compose(services)
+    programs.answer("docker compose * json", json.dumps(model))
+    release = app.release(source=Source("archive", "r"))
+    release.source.mkdir()
+    render(release)
+    assert release.paths.resolved.exists()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from itertools import zip_longest
 
 CONDITION = re.compile(r"(cuda|driver|arch|brand)\s*(>=|<=|!=|==|=|>|<)\s*([\w.]+)", re.ASCII)
 REQUIRE = "NVIDIA_REQUIRE_"
+# An image's author may write any text.
+LONGEST_SAID = 2000
 DISABLE = "NVIDIA_DISABLE_REQUIRE"
 # strconv.ParseBool, which the hook uses.
 TRUE_WORDS = frozenset({"1", "t", "T", "TRUE", "true", "True"})
@@ -62,20 +64,22 @@ def requirement_gate(require: str, facts: Facts) -> GateResult:
     An empty requirement passes; a condition that is not understood makes it unreadable, unless
     another alternative passes.
     """
-    alternatives = re.sub(r"\s*,\s*", ",", require).split()
+    alternatives = ",".join(part.strip() for part in require.split(",")).split()
     unreadable = ""
     for alternative in alternatives:
         verdicts = [_holds(condition, facts) for condition in alternative.split(",") if condition]
         if all(verdicts):
-            return GateResult(Gate.PASSES, f"the host meets {alternative}")
+            return GateResult(Gate.PASSES, f"the host meets {alternative[:LONGEST_SAID]}")
         if None in verdicts and False not in verdicts:
             unreadable = alternative
     if not alternatives:
         return GateResult(Gate.PASSES, "the image requires nothing")
     if unreadable:
-        return GateResult(Gate.UNREADABLE, f"cannot evaluate the image's condition {unreadable}")
+        said = unreadable[:LONGEST_SAID]
+        return GateResult(Gate.UNREADABLE, f"cannot evaluate the image's condition {said}")
     host = f"driver {facts.driver} (CUDA {facts.cuda}, brand {facts.brand})"
-    return GateResult(Gate.REFUSES, f"{host} meets none of: {' '.join(alternatives)}")
+    said = " ".join(alternatives)[:LONGEST_SAID]
+    return GateResult(Gate.REFUSES, f"{host} meets none of: {said}")
 
 
 def environment_gate(environment: Iterable[str], facts: Facts) -> GateResult:

@@ -5,6 +5,7 @@ What an app names is created, gets its owner and mode, is rotated, or replaced b
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from collections.abc import Iterable
@@ -49,7 +50,10 @@ RESERVED = {
 # environment of every container.
 SYSTEM_SECRETS = (
     *("/etc/gshadow", "/etc/gshadow-", "/etc/shadow", "/etc/shadow-", "/etc/sudoers.d"),
-    *("/etc/kubernetes", "/etc/letsencrypt", "/etc/ssh", "/etc/ssl/private", "/etc/wireguard"),
+    *("/etc/NetworkManager/system-connections", "/etc/apt/auth.conf", "/etc/apt/auth.conf.d"),
+    *("/etc/ipsec.secrets", "/etc/kubernetes", "/etc/letsencrypt", "/etc/mysql/debian.cnf"),
+    *("/etc/netplan", "/etc/openvpn", "/etc/ppp", "/etc/rancher", "/etc/ssh", "/etc/ssl/private"),
+    *("/etc/wireguard", "/var/lib/rancher", "/var/lib/tailscale"),
     *("/root/.aws", "/root/.gnupg", "/root/.kube", "/root/.ssh", "/run/containerd", "/run/docker"),
     *("/var/backups", "/var/lib/letsencrypt", "/var/spool"),
 )
@@ -58,6 +62,8 @@ SECRET = {
     **{path: owner for path, owner in RESERVED.items() if owner in (ENGINE, GPUHOST)},
     **dict.fromkeys(SYSTEM_SECRETS, SYSTEM),
 }
+# Each process and device, which Compose itself needs.
+KERNEL = ("/dev", "/proc", "/sys")
 # Only the directories themselves: other programs use them too.
 SHARED_BY_ALL = (
     *("/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/var", "/var/cache", "/var/lib"),
@@ -110,14 +116,15 @@ def why_secret(path: str, shared: str = "", more: Iterable[str] = ()) -> str:
     + more: where this host has the engine's data
     """
     normal = posixpath.normpath(f"/{path.lstrip('/')}")
-    if shared and is_within(normal, shared):
+    if normal == os.devnull or (shared and is_within(normal, shared)):
         return ""
     owners = (
         f"{directory} is {owner}"
         for directory, owner in (*SECRET.items(), *((one, ENGINE) for one in more))
         if is_within(normal, directory) or is_within(directory, normal)
     )
-    return next(owners, "")
+    kernel = (f"{one} is {SYSTEM}" for one in KERNEL if is_within(normal, one))
+    return next(owners, "") or next(kernel, "") or _of_login(normal)
 
 
 def is_within(path: str, directory: str) -> bool:

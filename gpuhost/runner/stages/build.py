@@ -27,7 +27,7 @@ from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_json, write_json
 from gpuhost.runner.plan import Source
-from gpuhost.runner.resolved.resolve import refuse_contexts_out
+from gpuhost.runner.resolved.build_paths import refuse_build_paths
 from gpuhost.runner.site import nginx_trial
 from gpuhost.runner.state.release import Release
 
@@ -47,7 +47,7 @@ def build(release: Release) -> None:
     services = read(release)
     if not release.is_old:
         # Containers of an attempt before this one may have changed the source.
-        refuse_contexts_out(release, config(release))
+        refuse_build_paths(release, config(release))
     running = [service for service in services.values() if service.is_run]
     todo = steps(release, services)
     images.pull(release, running, built={step.image for step in todo})
