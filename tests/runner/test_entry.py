@@ -14,6 +14,7 @@ import pytest
 from gpuhost.rollout.deliver import resume_unit_text
 from gpuhost.runner.contract import RESTORE_FAILED, RESTORED, VERIFIED, Operation, Result
 from gpuhost.runner.data import timer_units
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, BadPlan, Logs
 from gpuhost.runner.stages import carry_out
 from gpuhost.runner.stages.carry_out import Exit
@@ -134,6 +135,41 @@ def test_a_release_gets_the_next_number_when_it_begins(
     (app.paths.release(NEW).result).unlink()
     assert run("release", NEW) == 0
     assert Release.open(app.paths, NEW).record.sequence == 8
+
+
+ELSEWHERE = ("..", ".", "../../other", "/abs", "20260101-000000-a/..", "a\n", "")
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("restore", "{}", "--by", "ann"),
+        ("release", "{}"),
+        ("rollback", "{}", "--to", OLD, "--by", "ann"),
+        ("rollback", NEW, "--to", "{}", "--by", "ann"),
+        ("follow", "{}", "0", "0"),
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_refused(
+    app: App, run: Run, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], name: str
+) -> None:
+    other = app.paths.home.with_name("other")
+    other.mkdir()
+    app.data("x")
+    with pytest.raises(SystemExit) as ended:
+        run(*(word.format(name) for word in words))
+    assert ended.value.code == Exit.USAGE
+    assert f"{name!r} is not the id of a release or of a backup" in capsys.readouterr().err
+    assert list(other.iterdir()) == []
+    assert [path.name for path in app.paths.home.iterdir()] == ["shared"]
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_no_operation_begins_with_a_name_that_leads_elsewhere(app: App, name: str) -> None:
+    with pytest.raises(Failure, match="is not the id"):
+        begin(app.paths, Operation("restore", name, "ann", 0.0))
+    assert not app.paths.attempt.exists()
 
 
 def of_another_format(release: Release) -> None:
