@@ -24,7 +24,7 @@ from gpuhost.runner.state.lock import lock
 from gpuhost.runner.state.operations import begin
 from gpuhost.runner.state.release import Release
 from tests.runner.ended_result import result_of
-from tests.runner.host_fixtures import NEW, OLD, App, app
+from tests.runner.host_fixtures import NEW, OLD, App, app, unreadable
 from tests.runner.running import run_runner
 
 __all__ = ["app"]
@@ -202,6 +202,20 @@ def test_an_interrupted_release_that_cannot_be_opened_is_abandoned_with_a_clear_
     assert (result.state, result.by, result.started) == (RESTORE_FAILED, "ada@desk", 7.0)
     assert "COULD NOT BE FINISHED OR UNDONE" in interrupted.paths.log.read_text()
     assert OLD in app.paths.history.read_text()
+
+
+@pytest.mark.parametrize("file", ["plan.json", "record.json", "result.json"])
+def test_an_interrupted_release_that_the_disk_cannot_read_is_not_abandoned(
+    app: App, run: Run, transactions: Transactions, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    release = app.release(OLD)
+    begin(app.paths, Operation("release", OLD, "ada@desk", 7.0))
+    with monkeypatch.context() as patched:
+        unreadable(patched, release.paths.home / file)
+        assert run("resume") == Exit.UNFORESEEN
+    assert (transactions.ids, results.read(release.paths.result)) == ([], None)
+    assert run("resume") == Exit.GOOD
+    assert transactions.ids == [OLD]
 
 
 def test_a_finished_release_that_cannot_be_opened_keeps_its_result(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, ReleasePaths
 from gpuhost.runner.docker.resolved_model import written_by_containers
-from gpuhost.runner.lib.files import load_json, read_json
+from gpuhost.runner.lib.files import load_json, read_state_json
 from gpuhost.runner.plan import BadPlan, load
 from gpuhost.runner.state.journal import BEGIN, STARTING, Journal
 
@@ -37,9 +37,12 @@ def of_all_apps(apps: Path) -> Mounts:
 
 
 def of_volumes(engine: Path) -> Iterator[Path]:
-    """What volumes bind, also those that no model describes. + engine: its data directory"""
+    """What volumes bind, also those that no model describes. + engine: its data directory
+
+    Raises OSError.
+    """
     for options in engine.glob("volumes/*/opts.json"):
-        device = read_json(options).get("MountDevice")
+        device = read_state_json(options).get("MountDevice")
         if isinstance(device, str) and device.startswith("/"):
             yield Path(device)
 

@@ -15,7 +15,7 @@ from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import pieces, read_json, write_json
+from gpuhost.runner.lib.files import pieces, read_state_json, write_json
 from gpuhost.runner.lib.room import Room, on_disk, require_left
 from gpuhost.runner.lib.source_paths import open_real, resolved
 from gpuhost.runner.state.release import Release
@@ -56,8 +56,11 @@ def seed(release: Release, path: str) -> None:
 
 
 def unfinished(app: AppPaths) -> dict[str, str]:
-    """Paths whose copy has not ended: path to the release that began it."""
-    return read_json(app.copying)
+    """Paths whose copy has not ended: path to the release that began it.
+
+    Raises OSError.
+    """
+    return read_state_json(app.copying)
 
 
 def _exists(release: Release, path: str) -> bool:
