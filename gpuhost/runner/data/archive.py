@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tarfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
+from gpuhost.runner.data.tarball_read import failing_as_one
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.file_names import shown
@@ -18,14 +18,9 @@ from gpuhost.runner.lib.sizes import format_size
 
 FIX = "release again: this makes a new archive"
 MOST_ENTRIES = 1_000_000
-PIECE = 1 << 18
 # Headers with names, and their largest size.
 LONG_NAMES = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, *tarfile.GNU_TYPES)
 LONGEST_HEADER = 1 << 16
-ERRORS = (
-    *(tarfile.TarError, EOFError, zlib.error, OSError, ValueError, ArithmeticError),
-    RecursionError,  # a header of a header of a header
-)
 
 
 def unpack(archive: Path, into: Path) -> None:
@@ -38,15 +33,15 @@ def unpack(archive: Path, into: Path) -> None:
     if not archive.exists():
         raise Failure(f"{archive.name} is missing in the release", fix=FIX)
     into.mkdir()
-    try:
-        with tarfile.open(archive, "r:gz", tarinfo=_Member) as opened:
-            _unpack_all(opened, into)
-            # Also for the checksum: a damaged entry ends the archive without an error.
-            while piece := opened.fileobj.read(PIECE):
-                if piece.strip(b"\0"):
-                    raise tarfile.ReadError("an entry in it is damaged")
-    except ERRORS as error:
-        raise Failure(f"{archive.name} cannot be unpacked: {error}", fix=FIX) from error
+    with (
+        failing_as_one(archive, FIX),
+        tarfile.open(archive, "r:gz", tarinfo=_Member) as opened,
+    ):
+        _unpack_all(opened, into)
+        # Also for the checksum: a damaged entry ends the archive without an error.
+        for piece in pieces(cast(BinaryIO, opened.fileobj)):
+            if piece.strip(b"\0"):
+                raise tarfile.ReadError("an entry in it is damaged")
 
 
 def _unpack_all(opened: tarfile.TarFile, into: Path) -> None:

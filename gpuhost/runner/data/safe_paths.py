@@ -10,7 +10,7 @@ from pathlib import Path
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.path_walk import FIX, Walk
 from gpuhost.runner.lib.directory_handle import MODE, DirectoryHandle
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, of_os
 from gpuhost.runner.state.release import Release
 
 
@@ -86,9 +86,8 @@ def require_no_way_out(release: Release, path: Path, what: str) -> None:
         return  # the engine creates it
     except OSError as error:
         # Not a directory any more, for example: a link since it was looked at.
-        raise Failure(
-            f"{what}: {path}: {error.strerror}", fix="make it a directory, or mount another path"
-        ) from error
+        fix = "make it a directory, or mount another path"
+        raise of_os(error, f"{what}: {path}", fix) from error
     except Failure as failure:
         top = _written_around(walk, path)
         if top is None or not Path(os.path.realpath(path)).is_relative_to(top):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gpuhost.runner.data.safe_paths import open_directory
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, explained
 from gpuhost.runner.lib.files import load_json, write_json
 from gpuhost.runner.plan import Secret
 from gpuhost.runner.state.release import Release
@@ -107,20 +107,20 @@ def place_files(release: Release) -> dict[str, int]:
 
 def _write_file(release: Release, name: str, path: str, value: str) -> int:
     parent, file = str(Path(path).parent), Path(path).name
-    try:
-        with open_directory(release, parent, make=True) as handle:
-            content = value.encode()
-            if not handle.holds(file, content, 0o600):
-                state = handle.state()
-                handle.replace(file, content, 0o600, (state.st_uid, state.st_gid))
-                if time_ns := release.record.secret_files.get(name):
-                    times = (time_ns, time_ns)
-                    os.utime(file, ns=times, dir_fd=handle.number, follow_symlinks=False)
-                release.log.write(f"secret {name}: written to {path}")
-            placed = handle.look(file)
-            return placed.st_mtime_ns if placed else 0
-    except OSError as error:
-        raise Failure(f"secret {name}: {path}: {error.strerror}") from None
+    with (
+        explained(f"secret {name}: {path}"),
+        open_directory(release, parent, make=True) as handle,
+    ):
+        content = value.encode()
+        if not handle.holds(file, content, 0o600):
+            state = handle.state()
+            handle.replace(file, content, 0o600, (state.st_uid, state.st_gid))
+            if time_ns := release.record.secret_files.get(name):
+                times = (time_ns, time_ns)
+                os.utime(file, ns=times, dir_fd=handle.number, follow_symlinks=False)
+            release.log.write(f"secret {name}: written to {path}")
+        placed = handle.look(file)
+        return placed.st_mtime_ns if placed else 0
 
 
 def _value(

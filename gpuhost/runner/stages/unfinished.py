@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from gpuhost.runner.contract import REMOVE, RESTORE, AppPaths, Operation
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import damaged_path
 from gpuhost.runner.stages.restore_leftovers import end_restore, set_restore_aside
 from gpuhost.runner.stages.restore_state import WHOLE, read_state
 from gpuhost.runner.state import transitions
-from gpuhost.runner.state.transitions import Do, Rule, rule_of
+from gpuhost.runner.state.transitions import Do, Rule, next_step, rule_of
 
 INTERRUPTED = {
     RESTORE: transitions.RESTORE_INTERRUPTED,
@@ -35,15 +34,8 @@ class Left:
         rule = rule_of(self.state, transitions.RESTORE_OTHER if is_other else verb)
         if rule.do is Do.REFUSE:
             what = f"{self.state} ({self.id})" if self.id else self.state
-            raise Failure(
-                f"refused: {what}",
-                fix=next_step(app, rule, self.id),
-            )
+            raise Failure(f"refused: {what}", fix=next_step(app, rule, self.id))
         return rule
-
-
-def next_step(app: AppPaths, rule: Rule, id: str) -> str:
-    return rule.next.format(id=id, home=app.home, aside=damaged_path(app.restore))
 
 
 def interrupted(operation: Operation) -> Left:
