@@ -42,8 +42,7 @@ def owner(text: str) -> Owner:
 
 def check(release: Release) -> None:
     """Check owners and paths, without a change. Raises Failure."""
-    for path in _named(release):
-        require_allowed(release, path)
+    require_allowed(release, *_named(release))
     for directory in release.plan.directories:
         owner(directory.owner)
         path = directory.path

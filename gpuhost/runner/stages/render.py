@@ -84,8 +84,8 @@ def write_host_files(release: Release) -> None:
 
 
 def _require_no_way_out(release: Release) -> None:
-    for use in uses(config(release)):
-        require_no_way_out(release, Path(use.path), use.where)
+    mounts = ((Path(use.path), use.where) for use in uses(config(release)))
+    require_no_way_out(release, mounts)
 
 
 def _has_final_model(release: Release) -> bool:
