@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.contract import AppPaths, state_files
 from gpuhost.runner.data import backup, retention, stored
 from gpuhost.runner.data.stored import Manifest
 from gpuhost.runner.lib.log import Log
@@ -267,6 +267,22 @@ def test_a_reference_that_the_disk_cannot_read_is_not_to_be_deleted(
     assert f"'{path}': Input/output error" in told
     assert "journalctl -k" in told
     assert not re.search(r"\b(rm|mv) ", told)
+
+
+def test_each_manifest_is_read_once(
+    app: App, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        a_backup(app, 9, number)
+    read, paths = state_files.read_state, list[Path]()
+
+    def count(path: Path) -> bytes:
+        paths.append(path)
+        return read(path)
+
+    monkeypatch.setattr(state_files, "read_state", count)
+    retention.prune(app.paths, 9, "", Log(app.paths.home / "log"))
+    assert len([path for path in paths if path.name == stored.MANIFEST]) == 3
 
 
 def test_a_backup_whose_restore_has_begun_stays(app: App, clock: Clock) -> None:

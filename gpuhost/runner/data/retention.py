@@ -20,8 +20,9 @@ def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
 
     What is damaged or cannot be read is kept, and does not count as a backup.
     """
-    backups = stored.complete(app)
-    _warn(app, backups, log)
+    found = {home: stored.read(home) for home in stored.homes(app)}
+    backups = stored.in_order(found.values())
+    _warn([home for home, backup in found.items() if backup is None], backups, log)
     try:
         # What cannot be read now may be whole: nothing is deleted for it.
         with explained("what may name a needed backup cannot be read"):
@@ -77,10 +78,9 @@ def _countable(backups: list[Stored], keep: int) -> list[Stored]:
     ]
 
 
-def _warn(app: AppPaths, backups: list[Stored], log: Log) -> None:
-    for home in stored.homes(app):
-        if stored.read(home) is None:
-            log.write(f"warning: backup {home.name}: its manifest cannot be read; it is kept")
+def _warn(unread: list[Path], backups: list[Stored], log: Log) -> None:
+    for home in unread:
+        log.write(f"warning: backup {home.name}: its manifest cannot be read; it is kept")
     for backup in backups:
         if not backup.is_whole:
             log.write(f"warning: backup {backup.name} is damaged: it does not count, and is kept")

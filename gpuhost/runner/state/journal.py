@@ -71,6 +71,11 @@ class Journal:
         return any(e.event == event and stage in (None, e.stage) for e in self.entries)
 
     @property
+    def has_started(self) -> bool:
+        """Whether containers of the release may have run."""
+        return self.is_damaged or any(self.has(BEGIN, stage) for stage in STARTING)
+
+    @property
     def starts(self) -> int:
         return sum(entry.event == START for entry in self.entries)
 
