@@ -149,9 +149,10 @@ def test_of_a_quiet_command_so_much_output_is_kept_and_it_is_no_answer(
 def test_results_hold_the_last_lines_of_a_tool_and_their_beginnings() -> None:
     lines = tuple(f"{number} {'x' * 10_000}" for number in range(100))
     operation = Operation(RELEASE, "id", "me", 0.0)
-    result = Result.of(operation, "tts", "failed", output=lines, logs=lines[:3])
+    details = {"said": "x" * 10_000, "output": lines, "logs": lines[:3]}
+    result = Result.of(operation, "tts", "failed", **details)
     assert [line.split()[0] for line in result.output] == [str(n) for n in range(40, 100)]
-    assert {len(line) for line in (*result.output, *result.logs)} == {2000}
+    assert {len(line) for line in (result.said, *result.output, *result.logs)} == {2000}
 
 
 def test_of_a_history_that_has_grown_large_the_newer_half_is_kept(
