@@ -25,7 +25,7 @@ from gpuhost.runner.stages.unfinished import interrupted, left_by_restore
 from gpuhost.runner.state import abort_request
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.lock import PATIENCE_S, Locked, is_locked, lock
-from gpuhost.runner.state.operations import begun
+from gpuhost.runner.state.operations import ID, begun
 from gpuhost.runner.state.status import status
 from gpuhost.runner.state.transitions import ABORT, BACKUP, RESUME, Do
 
@@ -126,6 +126,13 @@ def _lock(app: AppPaths) -> AbstractContextManager[None]:
     return lock(app, patience=PATIENCE_S, waits=lambda: print(words, file=sys.stderr, flush=True))
 
 
+def _id(text: str) -> str:
+    """The directory of a release or of a backup: another name could lead to that of another app."""
+    if not ID.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the id of a release or of a backup")
+    return text
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(required=True)
@@ -136,21 +143,21 @@ def _arguments() -> argparse.Namespace:
         command.add_argument("app", type=Path)
         return command
 
-    verb("release", run_release).add_argument("id")
+    verb("release", run_release).add_argument("id", type=_id)
     verb("resume", run_resume)
     command = verb("rollback", run_rollback)
-    command.add_argument("id")
-    command.add_argument("--to", required=True)
+    command.add_argument("id", type=_id)
+    command.add_argument("--to", type=_id, required=True)
     command.add_argument("--by", required=True)
     verb("abort", request_abort).add_argument("--by", required=True)
     verb("backup", run_backup)
     verb("rotate", run_rotation)
     command = verb("restore", run_restore)
-    command.add_argument("backup")
+    command.add_argument("backup", type=_id)
     command.add_argument("--by", required=True)
     verb("remove", run_remove).add_argument("--by", required=True)
     command = verb("follow", run_follow)
-    command.add_argument("id")
+    command.add_argument("id", type=_id)
     command.add_argument("offset", type=int)
     command.add_argument("seconds", type=float)
     verb("status", print_status)

@@ -281,8 +281,11 @@ class BadPlan(ValueError):
     """plan.json has another format, or is incomplete."""
 
 
+NOT_THERE = (FileNotFoundError, NotADirectoryError)
+
+
 def load(path: Path) -> Plan:
-    """Raises BadPlan."""
+    """Raises BadPlan, or OSError: a read error may be temporary, and no plan is bad for it."""
     try:
         value = load_json(path)
         if value.get("format") != FORMAT:
@@ -290,9 +293,9 @@ def load(path: Path) -> Plan:
                 f"{path}: format {str(value.get('format'))[:20]}, this runner reads {FORMAT}"
             )
         return from_json(Plan, _from_stored(value))
-    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        if isinstance(error, BadPlan):
-            raise
+    except BadPlan:
+        raise
+    except (*NOT_THERE, ValueError, TypeError, AttributeError, KeyError) as error:
         raise BadPlan(f"{path}: {error}; release the app again") from error
 
 

@@ -138,13 +138,19 @@ def runner_is_intact(link: Path) -> bool:
     return link.exists() and bool(digest) and sha256(link, []).startswith(digest)
 
 
-def run(*words: str) -> dict[str, str]:
+def run(*words: str, stdin: str = "") -> dict[str, str]:
     """The output of a command, or its error in one line."""
     # systemd evaluates calendars in the time zone of the host.
     environment = {key: value for key, value in os.environ.items() if key != "TZ"}
     try:
         done = subprocess.run(
-            words, capture_output=True, text=True, timeout=SECONDS, env=environment, check=False
+            words,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            env=environment,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return {"out": "", "said": f"{words[0]}: {error.__class__.__name__}"}
@@ -165,8 +171,13 @@ def certificate(home: Path, site: dict[str, Any]) -> dict[str, Any] | None:
     path = home / "shared" / str(site.get("certificate_dir")) / "fullchain.pem"
     if not path.exists():
         return {"path": str(path), "there": False}
-    words = ("openssl", "x509", "-noout", "-startdate", "-enddate", "-in", str(path))
-    return {"path": str(path), "there": True, **run(*words)}
+    found = {"path": str(path), "there": True}
+    try:
+        chain = content(path).decode("ascii", "ignore")
+    except OSError as error:
+        return {**found, "out": "", "said": str(error)}
+    # Not its path: openssl would wait for a pipe that a container puts there.
+    return {**found, **run("openssl", "x509", "-noout", "-startdate", "-enddate", stdin=chain)}
 
 
 def schedule(home: Path, declared: dict[str, Any], newest: float | None) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import load_json, write_json
 from gpuhost.runner.lib.log import Log
-from gpuhost.runner.plan import Directory, Secret, load
+from gpuhost.runner.plan import BadPlan, Directory, Secret, load
 from gpuhost.runner.resolved import temporary_files
 from gpuhost.runner.site import container_nginx
 from gpuhost.runner.stages import removal as removal_stage
@@ -253,7 +253,8 @@ def put_generated_secrets_back(host: Host) -> None:
 def repair_generated_secrets(host: Host) -> None:
     release = host.app.release(HALF, secrets=(Secret("KEY", generate="hex"),))
     host.app.paths.generated.write_text('{"KEY": "k"')
-    assert "repair its JSON" in failing(lambda: secrets.draw(release))
+    with pytest.raises(BadPlan, match="repair its JSON"):
+        secrets.draw(release)
     assert host.app.paths.generated.read_text() == '{"KEY": "k"'
     host.app.paths.generated.write_text('{"KEY": "k"}')
     repaired = Release.open(host.app.paths, HALF)

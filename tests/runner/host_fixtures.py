@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.contract import AppPaths, state_files
 from gpuhost.runner.docker.compose import write_model
 from gpuhost.runner.lib import commands
 from gpuhost.runner.lib.files import point, write, write_json
@@ -144,6 +145,18 @@ def _short(line: str) -> str:
         at = words.index("-p")
         del words[at : at + 4]
     return " ".join(words)
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """The disk cannot read this file."""
+    read = state_files.read_state
+
+    def read_with_error(one: Path) -> bytes:
+        if one == path:
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return read(one)
+
+    monkeypatch.setattr(state_files, "read_state", read_with_error)
 
 
 @pytest.fixture

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gpuhost.runner.data import archive
+from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.room import Room
 from gpuhost.runner.plan import Source
 from gpuhost.runner.stages import source
 from gpuhost.runner.state.release import Release
@@ -165,12 +169,43 @@ def test_an_archive_that_we_do_not_make_is_refused(app: App, members: list[Add],
     assert not list(release.paths.home.glob(".source*"))
 
 
-def test_a_file_that_is_larger_than_the_disk(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "RESERVE", 1 << 60)
-    release = archived(app, zeros(1_000_000))
-    with pytest.raises(Failure, match=r"zeros of the source has 1 MB: the disk of .* has no room"):
+ENTRIES = {
+    "a file": zeros(1_000_000),
+    "a directory": a_member("entry", tarfile.DIRTYPE),
+    "a link": a_member("entry", tarfile.SYMTYPE, "x"),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES)
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        ({"free": 1 << 20}, "not enough disk space to unpack .* of the source"),
+        ({"free_inodes": 1}, "no inodes are left to unpack .* of the source"),
+    ],
+)
+def test_an_entry_for_which_the_disk_has_no_room(
+    app: App, monkeypatch: pytest.MonkeyPatch, entry: Add, left: dict[str, int], said: str
+) -> None:
+    room = replace(Room(1 << 40, 1 << 39, inodes=1 << 20, free_inodes=1 << 19), **left)
+    monkeypatch.setattr(Room, "of", lambda directory: room)
+    release = archived(app, entry)
+    with pytest.raises(Failure, match=said):
         source.fetch(release)
     assert not list(release.paths.home.glob(".source*"))
+
+
+def test_zeros_at_the_end_of_an_archive_can_be_aborted(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are small while they are compressed."""
+    release = archived(app, a_file("a"))
+    with gzip.open(release.paths.archive, "ab") as more:
+        more.write(bytes(64 << 20))
+    looks = []
+    monkeypatch.setattr(abort, "look", lambda: looks.append(1))
+    source.fetch(release)
+    assert len(looks) >= 64
 
 
 def test_an_archive_with_more_files_than_a_host_can_have(

@@ -10,6 +10,7 @@ import pytest
 
 from gpuhost.runner.lib import log as log_module
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.lib.running import LONGEST_KEPT
 from gpuhost.runner.plan import Expect
@@ -40,10 +41,15 @@ def of_a_health_test(text: str, log: Log) -> str:
     return health.Answer(0, 1, 1, text).in_words(log)
 
 
+def of_a_name(text: str, log: Log) -> str:
+    return shown(text)
+
+
 SHOWN: dict[str, Callable[[str, Log], str]] = {
     "the body of an answer": of_a_body,
     "a value in an answer": of_json,
     "the answer of a health test": of_a_health_test,
+    "the name of a file": of_a_name,
 }
 
 

@@ -14,6 +14,7 @@ import pytest
 from gpuhost.rollout.deliver import resume_unit_text
 from gpuhost.runner.contract import RESTORE_FAILED, RESTORED, VERIFIED, Operation, Result
 from gpuhost.runner.data import timer_units
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Backup, BadPlan, Logs
 from gpuhost.runner.stages import carry_out
 from gpuhost.runner.stages.carry_out import Exit
@@ -23,7 +24,7 @@ from gpuhost.runner.state.lock import lock
 from gpuhost.runner.state.operations import begin
 from gpuhost.runner.state.release import Release
 from tests.runner.ended_result import result_of
-from tests.runner.host_fixtures import NEW, OLD, App, app
+from tests.runner.host_fixtures import NEW, OLD, App, app, unreadable
 from tests.runner.running import run_runner
 
 __all__ = ["app"]
@@ -136,6 +137,41 @@ def test_a_release_gets_the_next_number_when_it_begins(
     assert Release.open(app.paths, NEW).record.sequence == 8
 
 
+ELSEWHERE = ("..", ".", "../../other", "/abs", "20260101-000000-a/..", "a\n", "")
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("restore", "{}", "--by", "ann"),
+        ("release", "{}"),
+        ("rollback", "{}", "--to", OLD, "--by", "ann"),
+        ("rollback", NEW, "--to", "{}", "--by", "ann"),
+        ("follow", "{}", "0", "0"),
+    ],
+)
+def test_a_name_that_leads_elsewhere_is_refused(
+    app: App, run: Run, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], name: str
+) -> None:
+    other = app.paths.home.with_name("other")
+    other.mkdir()
+    app.data("x")
+    with pytest.raises(SystemExit) as ended:
+        run(*(word.format(name) for word in words))
+    assert ended.value.code == Exit.USAGE
+    assert f"{name!r} is not the id of a release or of a backup" in capsys.readouterr().err
+    assert list(other.iterdir()) == []
+    assert [path.name for path in app.paths.home.iterdir()] == ["shared"]
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_no_operation_begins_with_a_name_that_leads_elsewhere(app: App, name: str) -> None:
+    with pytest.raises(Failure, match="is not the id"):
+        begin(app.paths, Operation("restore", name, "ann", 0.0))
+    assert not app.paths.attempt.exists()
+
+
 def of_another_format(release: Release) -> None:
     plan = release.paths.plan
     plan.write_text(plan.read_text().replace('"format": 1', '"format": 0'))
@@ -166,6 +202,20 @@ def test_an_interrupted_release_that_cannot_be_opened_is_abandoned_with_a_clear_
     assert (result.state, result.by, result.started) == (RESTORE_FAILED, "ada@desk", 7.0)
     assert "COULD NOT BE FINISHED OR UNDONE" in interrupted.paths.log.read_text()
     assert OLD in app.paths.history.read_text()
+
+
+@pytest.mark.parametrize("file", ["plan.json", "record.json", "result.json"])
+def test_an_interrupted_release_that_the_disk_cannot_read_is_not_abandoned(
+    app: App, run: Run, transactions: Transactions, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    release = app.release(OLD)
+    begin(app.paths, Operation("release", OLD, "ada@desk", 7.0))
+    with monkeypatch.context() as patched:
+        unreadable(patched, release.paths.home / file)
+        assert run("resume") == Exit.UNFORESEEN
+    assert (transactions.ids, results.read(release.paths.result)) == ([], None)
+    assert run("resume") == Exit.GOOD
+    assert transactions.ids == [OLD]
 
 
 def test_a_finished_release_that_cannot_be_opened_keeps_its_result(

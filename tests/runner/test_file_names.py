@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.lib.file_names import LONGEST, shown
+from gpuhost.runner.lib.file_names import shown
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,8 @@ from gpuhost.runner.lib.file_names import LONGEST, shown
         ("a\r\x1b[2J\u2028", r"a\r\x1b[2J\u2028"),
         (Path(os.fsdecode(b"no \xff utf-8")), r"no \xff utf-8"),
         ("\ud800", r"\ud800"),
-        ("x" * (LONGEST + 1), "x" * LONGEST + "…"),
+        # A part of it would be a part of a secret, which is not masked.
+        ("x" * 5000, "x" * 5000),
     ],
 )
 def test_a_name_is_one_line_of_text(path: str | Path, expected: str) -> None:

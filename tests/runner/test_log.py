@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from gpuhost.runner.lib import log as log_module
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.state import follow
+from gpuhost.runner.state.journal import BEGIN, END, Journal
 
 FULL = Path("/dev/full")
 
@@ -145,9 +149,10 @@ def test_of_a_quiet_command_so_much_output_is_kept_and_it_is_no_answer(
 def test_results_hold_the_last_lines_of_a_tool_and_their_beginnings() -> None:
     lines = tuple(f"{number} {'x' * 10_000}" for number in range(100))
     operation = Operation(RELEASE, "id", "me", 0.0)
-    result = Result.of(operation, "tts", "failed", output=lines, logs=lines[:3])
+    details = {"said": "x" * 10_000, "output": lines, "logs": lines[:3]}
+    result = Result.of(operation, "tts", "failed", **details)
     assert [line.split()[0] for line in result.output] == [str(n) for n in range(40, 100)]
-    assert {len(line) for line in (*result.output, *result.logs)} == {2000}
+    assert {len(line) for line in (result.said, *result.output, *result.logs)} == {2000}
 
 
 def test_of_a_history_that_has_grown_large_the_newer_half_is_kept(
@@ -160,6 +165,39 @@ def test_of_a_history_that_has_grown_large_the_newer_half_is_kept(
     numbers = [line["number"] for line in lines]
     assert numbers == list(range(numbers[0], 3000))
     assert 200 < len(numbers) < 700
+
+
+@contextmanager
+def at_most(size: int) -> Iterator[None]:
+    """A file cannot grow further: as on a full disk, the beginning of a line is written."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    journal.note(BEGIN, "build")
+    before = (tmp_path / "journal").read_bytes()
+    with at_most(len(before) + 10), pytest.raises(OSError, match="too large"):
+        journal.note(END, "build")
+    assert (tmp_path / "journal").read_bytes() == before
+    journal.note(BEGIN, "up")
+    read = Journal(tmp_path / "journal")
+    assert [(e.event, e.stage) for e in read.entries] == [(BEGIN, "build"), (BEGIN, "up")]
+    assert not read.is_damaged
+
+
+@pytest.mark.parametrize("before", ["", "one\n"])
+def test_the_next_line_takes_the_place_of_one_that_a_power_cut_ended(
+    tmp_path: Path, before: str
+) -> None:
+    (tmp_path / "history").write_text(f"{before}tw")
+    files.append(tmp_path / "history", "three")
+    assert (tmp_path / "history").read_text() == f"{before}three\n"
 
 
 def test_half_a_character_in_an_answer_is_kept(tmp_path: Path) -> None:

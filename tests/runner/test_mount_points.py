@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpuhost.runner.data import backup
+from gpuhost.runner.data import backup, mount_points
 from gpuhost.runner.plan import Backup
 from gpuhost.runner.stages.restore import restore
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
@@ -33,6 +33,15 @@ pytestmark = root
 
 
 DOCS = Path(__file__).parents[2] / "docs/restore.md"
+
+
+def test_a_mount_point_of_any_name_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("/a\r\u2028b\x1c", "/c d\n\\", "/e")
+    escaped = ("/a\r\u2028b\x1c", r"/c\040d\012\134", "/e")
+    table = "".join(f"142 27 0:92 / {one} rw - tmpfs none rw\n" for one in escaped)
+    (tmp_path / "mountinfo").write_bytes(table.encode())
+    monkeypatch.setattr(mount_points, "MOUNTS", tmp_path / "mountinfo")
+    assert list(mount_points.mount_points()) == [Path(name) for name in names]
 
 
 def follow(fix: str, path: Path, kept: Path, programs: Programs) -> None:

@@ -17,7 +17,7 @@ from gpuhost.runner.stages import carry_out
 from gpuhost.runner.stages.prune import Existing, kept_ids, old_failed_ids, prune, trim
 from gpuhost.runner.state.release import Release
 from tests.runner.fake_tools import Docker, docker
-from tests.runner.host_fixtures import App, app
+from tests.runner.host_fixtures import App, app, unreadable
 
 __all__ = ["app", "docker"]
 
@@ -197,6 +197,22 @@ def test_a_release_with_an_unreadable_plan_is_kept(app: App, docker: Docker) -> 
     docker.write()
     prune(release)
     assert left(app, docker)[0] == [an_id(number) for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("file", ["result.json", "record.json", "plan.json"])
+def test_nothing_is_removed_while_the_disk_cannot_read_a_file(
+    app: App, docker: Docker, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    """The one before the current one, which a rollback needs."""
+    releases = [released(app, docker, number) for number in range(4)]
+    docker.write()
+    before = left(app, docker)
+    with monkeypatch.context() as patched:
+        unreadable(patched, releases[2].paths.home / file)
+        for remove in (prune, trim):
+            with pytest.raises(OSError, match="Input/output"):
+                remove(releases[3])
+    assert left(app, docker) == before
 
 
 @pytest.mark.parametrize(

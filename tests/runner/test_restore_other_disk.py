@@ -15,7 +15,7 @@ import pytest
 from gpuhost.runner.contract import Operation
 from gpuhost.runner.data import backup, stored, tarball
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import DISK_FIX, Failure
 from gpuhost.runner.plan import Backup
 from gpuhost.runner.stages import carry_out
 from gpuhost.runner.stages.restore import paths, restore
@@ -104,7 +104,7 @@ def test_a_disk_that_cannot_be_written_is_named(
     name = a_backup(app)
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     ended = restore(app.paths, name, "ada")
-    assert (ended.state, ended.fix) == ("failed", "correct that, and restore again")
+    assert (ended.state, ended.fix) == ("failed", DISK_FIX)
     assert ended.said.startswith("the backup cannot be staged: ")
     assert ended.said.endswith("Read-only file system")
 

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.contract import AppPaths, state_files
 from gpuhost.runner.data import backup, retention, stored
 from gpuhost.runner.data.stored import Manifest
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Backup
 from gpuhost.snapshot import apps_on_host
-from tests.runner.host_fixtures import OLD, App, app, programs
+from tests.runner.host_fixtures import OLD, App, app, programs, unreadable
 
 __all__ = ["app", "programs"]
 
@@ -222,7 +222,7 @@ def test_nothing_is_removed_if_a_reference_cannot_be_read(app: App, clock: Clock
     record.write_text('{"backup": "2026')
     made.append(a_backup(app, 1, 1))
     assert names(app) == made
-    assert f"no old backup is removed: {record} cannot be read" in log_of(app, 1)
+    assert f"no old backup is removed: {record} is damaged" in log_of(app, 1)
     record.unlink()
     made.append(a_backup(app, 1, 2))
     assert names(app) == made[2:]
@@ -241,8 +241,8 @@ def test_the_advice_for_a_damaged_reference_loses_nothing_and_ends_it(
     (path.parent / "beside").write_text("data")
     made.append(a_backup(app, 1, 1))
     assert names(app) == made
-    told = next(line for line in log_of(app, 1).splitlines() if "no old backup" in line)
-    assert f"{path} cannot be read" in told
+    told = log_of(app, 1).partition("no old backup is removed: ")[2]
+    assert f"{path} is damaged" in told
     command = shlex.split(re.findall(r"(?:mv|rm -r) /.*", told)[-1])
     subprocess.run(command, check=True)
     # Only the directory of a release that is not needed is deleted.
@@ -250,6 +250,39 @@ def test_the_advice_for_a_damaged_reference_loses_nothing_and_ends_it(
     assert len(kept) == (0 if command[0] == "rm" else 1)
     made.append(a_backup(app, 1, 2))
     assert names(app) == made[2:]
+
+
+@pytest.mark.parametrize("file", ["restore/state.json", "attempt.json", "releases/x/result.json"])
+def test_a_reference_that_the_disk_cannot_read_is_not_to_be_deleted(
+    app: App, clock: Clock, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    made = [a_backup(app, 1, 0)]
+    path = app.paths.home / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("{}")
+    unreadable(monkeypatch, path)
+    made.append(a_backup(app, 1, 1))
+    assert names(app) == made
+    told = log_of(app, 1).partition("no old backup is removed: ")[2]
+    assert f"'{path}': Input/output error" in told
+    assert "journalctl -k" in told
+    assert not re.search(r"\b(rm|mv) ", told)
+
+
+def test_each_manifest_is_read_once(
+    app: App, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        a_backup(app, 9, number)
+    read, paths = state_files.read_state, list[Path]()
+
+    def count(path: Path) -> bytes:
+        paths.append(path)
+        return read(path)
+
+    monkeypatch.setattr(state_files, "read_state", count)
+    retention.prune(app.paths, 9, "", Log(app.paths.home / "log"))
+    assert len([path for path in paths if path.name == stored.MANIFEST]) == 3
 
 
 def test_a_backup_whose_restore_has_begun_stays(app: App, clock: Clock) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from gpuhost.runner.data import secrets
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.plan import Directory, Secret
+from gpuhost.runner.plan import BadPlan, Directory, Secret
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import ME, OLD, App, app
 
@@ -50,7 +50,7 @@ def test_a_damaged_file_of_generated_secrets_is_not_overwritten(app: App) -> Non
     secrets.generate(release)
     damaged = app.paths.generated.read_text()[:20]
     app.paths.generated.write_text(damaged)
-    with pytest.raises(Failure, match=r"generated\.json is damaged"):
+    with pytest.raises(BadPlan, match=r"generated\.json is damaged.*repair its JSON"):
         secrets.generate(release)
     assert app.paths.generated.read_text() == damaged
 

@@ -21,7 +21,7 @@ from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.abort import Aborted, abortable
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.lib.log import NOWHERE, Log
 from tests.runner.backup_fixtures import home
 
 __all__ = ["home"]
@@ -44,11 +44,11 @@ def with_index(path: Path, expression: str) -> None:
         database.commit()
 
 
-def copy(home: Path, name: str = "app.db", seconds: float = 60) -> Path:
+def copy(home: Path, name: str = "app.db", seconds: float = 60, log: Log = NOWHERE) -> Path:
     target = home / "backup/copy"
     deadline = time.monotonic() + seconds
     with DirectoryHandle.open(home / "data") as directory:
-        sqlite_copy.copy(directory, name, target, deadline=deadline, name=name, log=NOWHERE)
+        sqlite_copy.copy(directory, name, target, deadline=deadline, name=name, log=log)
     return target
 
 
@@ -131,7 +131,7 @@ def test_the_check_runs_from_the_one_file_of_the_runner(home: Path) -> None:
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path;"
         "from gpuhost.runner.data import sqlite_copy;"
         "from gpuhost.runner.lib.directory_handle import DirectoryHandle;"
-        "from gpuhost.runner.lib.log import NOWHERE;"
+        "from gpuhost.runner.lib.log import NOWHERE, Log;"
         "home = Path(sys.argv[2]); directory = DirectoryHandle.open(home / 'data');"
         "(home / 'runner.pyz').unlink();"
         "sqlite_copy.copy(directory, 'app.db', home / 'backup/copy', deadline=float(sys.argv[3]),"
@@ -277,6 +277,24 @@ def test_an_error_has_no_line_ends_of_the_app(home: Path) -> None:
     with pytest.raises(Failure) as raised:
         copy(home)
     assert "\n" not in raised.value.said + "".join(raised.value.output)
+
+
+@pytest.mark.parametrize("before", range(250, 300, 5))
+def test_no_part_of_a_secret_is_left_in_a_long_error(home: Path, before: int) -> None:
+    path, secret = home / "data/app.db", "ΩΨΞΔΠΣΘΛ" * 2
+    schema("CREATE TABLE t (x)")(path)
+    name = "x" * before + secret + "y" * 100
+    schema(
+        "PRAGMA writable_schema = ON",
+        f"UPDATE sqlite_master SET name = '{name}', sql = 'CREATE TABLE (' WHERE name = 't'",
+    )(path)
+    log = Log(Path(os.devnull))
+    log.mask([secret])
+    with pytest.raises(Failure) as raised:
+        copy(home, log=log)
+    said = log.masked("\n".join((raised.value.said, *raised.value.output)))
+    assert "xxx" in said
+    assert not set(said) & set(secret)
 
 
 def test_a_database_with_holes_of_any_size_is_copied_at_once(home: Path) -> None:

@@ -145,5 +145,5 @@ def test_a_full_disk_leaves_no_partial_backup_and_removes_none(
     monkeypatch.setattr(stored, "write_json", full)
     with pytest.raises(Failure, match=r"^backup: No space left on device$") as raised:
         backup.backup(app.release(backup=declared), "schedule")
-    assert "keep fewer backups" in raised.value.fix
+    assert "df -h" in raised.value.fix
     assert [path.name for path in app.paths.backups.iterdir()] == [good]

@@ -14,9 +14,8 @@ from gpuhost.runner.contract import (
     Result,
 )
 from gpuhost.runner.stages.carry_out import Exit
-from gpuhost.runner.stages.unfinished import next_step
 from gpuhost.runner.state import operations, results, transitions
-from gpuhost.runner.state.transitions import TABLE, VERBS, Do, Rule, rule_of
+from gpuhost.runner.state.transitions import TABLE, VERBS, Do, Rule, next_step, rule_of
 from tests.runner.host_fixtures import app, programs
 from tests.runner.restore_fixtures import (
     activated,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gpuhost.runner.data.safe_paths import require_no_way_out
+from gpuhost.runner.data import safe_paths
+from gpuhost.runner.data.path_walk import Walk
+from gpuhost.runner.data.safe_paths import open_directory, require_no_way_out
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Directory
@@ -53,9 +57,9 @@ def test_a_link_in_a_mount(
     (app.paths.shared / link).symlink_to(target)
     if is_refused:
         with pytest.raises(Failure, match=r"web: .* is a link"):
-            require_no_way_out(release, path, "web")
+            require_no_way_out(release, [(path, "web")])
     else:
-        require_no_way_out(release, path, "web")
+        require_no_way_out(release, [(path, "web")])
 
 
 def test_a_link_above_a_directory_that_only_an_older_release_mounts(
@@ -69,7 +73,7 @@ def test_a_link_above_a_directory_that_only_an_older_release_mounts(
     app.data("data/file")
     (app.paths.shared / "data/sub").symlink_to(tmp_path / "of-the-host")
     with pytest.raises(Failure, match="data/sub is a link"):
-        require_no_way_out(release, app.paths.shared / "data/sub/models", "web")
+        require_no_way_out(release, [(app.paths.shared / "data/sub/models", "web")])
 
 
 def test_a_directory_that_becomes_a_link_while_it_is_looked_at(
@@ -88,8 +92,8 @@ def test_a_directory_that_becomes_a_link_while_it_is_looked_at(
         return state
 
     monkeypatch.setattr(DirectoryHandle, "look", look)
-    with pytest.raises(Failure, match=r"web: .*/sub/models: Not a directory"):
-        require_no_way_out(release, sub / "models", "web")
+    with pytest.raises(Failure, match=r"web: .*/sub/models: 'sub': Not a directory"):
+        require_no_way_out(release, [(sub / "models", "web")])
 
 
 @pytest.mark.parametrize("target", ["../secrets", "../cache/" + "../" * 12 + "etc"])
@@ -116,3 +120,28 @@ def test_a_link_that_a_copy_of_the_source_brings(app: App, programs: Programs, t
     render(release)
     with pytest.raises(Failure, match=r"data/m is a link"):
         write_host_files(release)
+
+
+def test_what_all_apps_mount_is_read_once_for_each_call(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = app.release(directories=(Directory("data", ME, "0755"),))
+    top = app.data("data/a/b/file").parent
+    walks = []
+
+    def count(*words: Any, **more: Any) -> Walk:
+        walks.append(words)
+        return Walk(*words, **more)
+
+    def reads(call: Callable[[], object]) -> int:
+        walks.clear()
+        call()
+        return len(walks)
+
+    monkeypatch.setattr(safe_paths, "Walk", count)
+    mounts = [(path, "web") for path in (top, top.parent, app.paths.shared / "data")]
+    assert reads(lambda: require_no_way_out(release, mounts)) == 1
+    assert reads(lambda: safe_paths.require_allowed(release, "data", "data/a")) == 1
+    with open_directory(release, "data/a") as handle:
+        assert len(walks) == 2
+        assert reads(lambda: safe_paths.private_above(app.paths, handle)) == 1

@@ -28,10 +28,9 @@ from gpuhost.runner.site import certificates
 from gpuhost.runner.stages import carry_out
 from gpuhost.runner.stages import restore as restoring
 from gpuhost.runner.stages.carry_out import Exit
-from gpuhost.runner.stages.unfinished import next_step
 from gpuhost.runner.state import operations, results, transitions
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.transitions import rule_of
+from gpuhost.runner.state.transitions import next_step, rule_of
 from tests.runner.ended_result import result_of
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import (

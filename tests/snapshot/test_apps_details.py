@@ -212,6 +212,18 @@ def test_a_certificate(release: Release) -> None:
     certificate = details(release).certificate
     assert certificate and certificate.ends is None
     assert certificate.complaint.startswith("openssl: ")
+    chain.write_bytes(b"-----BEGIN \xff")
+    certificate = details(release).certificate
+    assert certificate and certificate.complaint.startswith("openssl: ")
+
+
+def test_a_pipe_in_place_of_a_certificate(release: Release) -> None:
+    chain = make_certificate(release, 20)
+    chain.unlink()
+    os.mkfifo(chain)
+    certificate = details(release).certificate
+    assert certificate and certificate.exists and certificate.ends is None
+    assert certificate.complaint == f"{chain} is not a regular file"
 
 
 def test_when_a_backup_is_due(release: Release) -> None:

@@ -70,9 +70,11 @@ class Result:
 
     @classmethod
     def of(cls, operation: Operation, app: str, state: str, **more: Any) -> Result:
-        """The result of an operation that ends now."""
+        """The result of an operation that ends now. Its texts are masked already."""
         for name in ("output", "logs"):
             more[name] = _bounded(more.get(name, ()))
+        for name in ("said", "restore_said"):
+            more[name] = more.get(name, "")[:LONGEST_LINE]
         return cls(
             id=operation.id,
             app=app,

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tarfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
+from gpuhost.runner.data.tarball_read import failing_as_one
 from gpuhost.runner.lib import abort
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.files import pieces
-from gpuhost.runner.lib.room import RESERVE
+from gpuhost.runner.lib.room import Room, on_disk
 from gpuhost.runner.lib.sizes import format_size
 
+FREE_SPACE = "free disk space, or remove files from the source"
 FIX = "release again: this makes a new archive"
 MOST_ENTRIES = 1_000_000
-PIECE = 1 << 18
 # Headers with names, and their largest size.
 LONG_NAMES = (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, *tarfile.GNU_TYPES)
 LONGEST_HEADER = 1 << 16
-ERRORS = (
-    *(tarfile.TarError, EOFError, zlib.error, OSError, ValueError, ArithmeticError),
-    RecursionError,  # a header of a header of a header
-)
 
 
 def unpack(archive: Path, into: Path) -> None:
@@ -38,15 +34,15 @@ def unpack(archive: Path, into: Path) -> None:
     if not archive.exists():
         raise Failure(f"{archive.name} is missing in the release", fix=FIX)
     into.mkdir()
-    try:
-        with tarfile.open(archive, "r:gz", tarinfo=_Member) as opened:
-            _unpack_all(opened, into)
-            # Also for the checksum: a damaged entry ends the archive without an error.
-            while piece := opened.fileobj.read(PIECE):
-                if piece.strip(b"\0"):
-                    raise tarfile.ReadError("an entry in it is damaged")
-    except ERRORS as error:
-        raise Failure(f"{archive.name} cannot be unpacked: {error}", fix=FIX) from error
+    with (
+        failing_as_one(archive, FIX),
+        tarfile.open(archive, "r:gz", tarinfo=_Member) as opened,
+    ):
+        _unpack_all(opened, into)
+        # Also for the checksum: a damaged entry ends the archive without an error.
+        for piece in pieces(cast(BinaryIO, opened.fileobj)):
+            if piece.strip(b"\0"):
+                raise tarfile.ReadError("an entry in it is damaged")
 
 
 def _unpack_all(opened: tarfile.TarFile, into: Path) -> None:
@@ -58,7 +54,18 @@ def _unpack_all(opened: tarfile.TarFile, into: Path) -> None:
         count += 1
         if count > MOST_ENTRIES:
             raise Failure(f"the source has more than {MOST_ENTRIES} files", fix="remove some")
+        if member.issparse():
+            raise tarfile.ReadError("it has a sparse file")
+        _require_room(member, into)
         _unpack(opened, member, into)
+
+
+def _require_room(member: tarfile.TarInfo, into: Path) -> None:
+    """A directory and a link need some too."""
+    need = on_disk(member.size if member.isfile() else 0)
+    what = f"to unpack {shown(member.name)} of the source"
+    with DirectoryHandle.open(into) as directory:
+        Room.of(directory).require(need, what, str(into), FREE_SPACE)
 
 
 class _Member(tarfile.TarInfo):
@@ -94,14 +101,6 @@ def _unpack(opened: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> Non
 
 
 def _write(opened: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    if member.issparse():
-        raise tarfile.ReadError("it has a sparse file")
-    if member.size > shutil.disk_usage(path.parent).free - RESERVE:
-        raise Failure(
-            f"{shown(member.name)} of the source has {format_size(member.size)}: the disk of "
-            f"{path.parent} has no room for it",
-            fix="free disk space, or remove the file from the source",
-        )
     content = opened.extractfile(member)
     assert content is not None
     with path.open("xb") as file:

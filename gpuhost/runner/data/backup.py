@@ -5,7 +5,6 @@ It contains one file for each part, verified as soon as it is written, and a man
 
 from __future__ import annotations
 
-import errno
 import re
 import shutil
 import time
@@ -17,8 +16,7 @@ from gpuhost.runner.data import retention, stored
 from gpuhost.runner.data.backup_parts import Part, parts
 from gpuhost.runner.data.stored import FREE_SPACE, Item, Manifest
 from gpuhost.runner.lib import abort
-from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.file_names import shown
+from gpuhost.runner.lib.failure import Failure, explained
 from gpuhost.runner.lib.files import clear, make_directory
 from gpuhost.runner.lib.sizes import format_size
 from gpuhost.runner.state.release import Release
@@ -49,14 +47,8 @@ def backup(release: Release, reason: str) -> str:
 
     Raises Failure, and leaves no incomplete backup.
     """
-    try:
+    with explained("backup"):
         return _backup(release, reason)
-    except OSError as error:
-        said = ": ".join(
-            filter(None, (error.filename and shown(str(error.filename)), error.strerror))
-        )
-        fix = FREE_SPACE if error.errno == errno.ENOSPC else ""
-        raise Failure(f"backup: {said}", fix=fix) from error
 
 
 def _backup(release: Release, reason: str) -> str:

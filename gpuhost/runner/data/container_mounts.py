@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, ReleasePaths
 from gpuhost.runner.docker.resolved_model import written_by_containers
-from gpuhost.runner.lib.files import load_json, read_json
+from gpuhost.runner.lib.files import load_json, read_state_json
 from gpuhost.runner.plan import BadPlan, load
-from gpuhost.runner.state.journal import BEGIN, STARTING, Journal
+from gpuhost.runner.state.journal import Journal
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,12 @@ def of_all_apps(apps: Path) -> Mounts:
 
 
 def of_volumes(engine: Path) -> Iterator[Path]:
-    """What volumes bind, also those that no model describes. + engine: its data directory"""
+    """What volumes bind, also those that no model describes. + engine: its data directory
+
+    Raises OSError.
+    """
     for options in engine.glob("volumes/*/opts.json"):
-        device = read_json(options).get("MountDevice")
+        device = read_state_json(options).get("MountDevice")
         if isinstance(device, str) and device.startswith("/"):
             yield Path(device)
 
@@ -73,10 +76,9 @@ def _mounted(model: Path, _: int) -> frozenset[Path]:
 
 def _has_started(release: ReleasePaths) -> bool:
     try:
-        journal = Journal(release.journal)
+        return Journal(release.journal).has_started
     except OSError:
         return True
-    return journal.is_damaged or any(journal.has(BEGIN, stage) for stage in STARTING)
 
 
 def _anything(app: AppPaths, release: ReleasePaths) -> frozenset[Path]:

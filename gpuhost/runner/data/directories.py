@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gpuhost.runner.data.safe_paths import open_directory, require_allowed
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, of_os
 from gpuhost.runner.plan import Directory
 from gpuhost.runner.state.release import Owned, Release
 
@@ -42,8 +42,7 @@ def owner(text: str) -> Owner:
 
 def check(release: Release) -> None:
     """Check owners and paths, without a change. Raises Failure."""
-    for path in _named(release):
-        require_allowed(release, path)
+    require_allowed(release, *_named(release))
     for directory in release.plan.directories:
         owner(directory.owner)
         path = directory.path
@@ -128,7 +127,7 @@ def _as_failure(path: str) -> Iterator[None]:
             fix="move it away, or declare another path",
         ) from None
     except OSError as error:
-        raise Failure(f"directories: {path}: {error.strerror}") from None
+        raise of_os(error, f"directories: {path}") from None
 
 
 def _find_user(name: str) -> pwd.struct_passwd:

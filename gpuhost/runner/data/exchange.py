@@ -15,7 +15,7 @@ from pathlib import Path
 from shlex import quote
 
 from gpuhost.runner.contract import AppPaths
-from gpuhost.runner.data.safe_paths import is_of_containers, open_recorded
+from gpuhost.runner.data.safe_paths import open_recorded, private_above
 from gpuhost.runner.data.sqlite_copy import files_of
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure, explained
@@ -167,7 +167,8 @@ def places(app: AppPaths, parent: DirectoryHandle, staging: Path, aside: Path) -
     if all(_disk(app, place.parent) == parent.disk for place in (staging, aside)):
         return Places(staging, aside)
     # Other apps may use the same place.
-    above, number = _private_place(app, parent), f"{app.home.name}-{staging.name}"
+    # If containers can write there too, the app can damage its own restored data, no more.
+    above, number = private_above(app, parent), f"{app.home.name}-{staging.name}"
     with open_recorded(app, above) as handle:
         # An undo must not find there what another restore has set aside.
         kept = _free(handle, f".gpuhost-{aside.parent.name}-{number}")
@@ -177,21 +178,6 @@ def places(app: AppPaths, parent: DirectoryHandle, staging: Path, aside: Path) -
 def _disk(app: AppPaths, path: Path) -> tuple[int, int]:
     with open_recorded(app, path, make=True, mode=PRIVATE) as handle:
         return handle.disk
-
-
-def _private_place(app: AppPaths, parent: DirectoryHandle) -> Path:
-    """The nearest directory above, on the same disk, in which containers cannot write.
-
-    If there is none, the target's own: then the app can damage its own restored data, no more.
-    """
-    own = parent.path
-    for path in (own, *own.parents):
-        with open_recorded(app, path) as handle:
-            if handle.disk != parent.disk:
-                break
-            if not is_of_containers(app, handle):
-                return path
-    return own
 
 
 def _set_aside(parent: DirectoryHandle, name: str, aside: DirectoryHandle) -> None:

@@ -73,5 +73,6 @@ def _require_none_inside(target: Path) -> None:
 
 def mount_points() -> Iterator[Path]:
     """Real paths."""
-    for line in MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+    # A path may have any other line end, such as \r: the kernel escapes \n only.
+    for line in MOUNTS.read_bytes().decode("utf-8", "surrogateescape").rstrip("\n").split("\n"):
         yield Path(ESCAPED.sub(lambda match: chr(int(match[1], 8)), line.split(" ")[4]))

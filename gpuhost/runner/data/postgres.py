@@ -32,6 +32,11 @@ END_LOADING = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
     "WHERE datname = :'beside' AND application_name = 'pg_restore';\n"
 )
+# A database with connections cannot be renamed.
+DISCONNECT = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+    "WHERE datname IN (:'used', :'beside', :'aside') AND pid <> pg_backend_pid();\n"
+)
 # A database can be renamed only from another one; this one always exists.
 OTHER_DATABASE = "template1"
 # Size, used and free in KiB, then the percentage used.
@@ -142,7 +147,7 @@ class Server:
         begin()
         self._sql(
             ALONE
-            + self._disconnect_sql()
+            + DISCONNECT
             + 'BEGIN;\nALTER DATABASE :"used" RENAME TO :"aside";\n'
             + 'ALTER DATABASE :"beside" RENAME TO :"used";\nCOMMIT;\n',
             "putting the restored database in place",
@@ -154,7 +159,7 @@ class Server:
             return
         self._sql(
             ALONE
-            + self._disconnect_sql()
+            + DISCONNECT
             + 'BEGIN;\nALTER DATABASE :"used" RENAME TO :"beside";\n'
             + 'ALTER DATABASE :"aside" RENAME TO :"used";\nCOMMIT;\n',
             "restoring the previous database",
@@ -183,13 +188,6 @@ class Server:
     def has(self, database: str) -> bool:
         """After the end of an exchange whose `docker exec` was ended."""
         return database in self._sql(ALONE + LIST, "listing databases").split("\n")
-
-    def _disconnect_sql(self) -> str:
-        """A database with connections cannot be renamed."""
-        return (
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-            "WHERE datname IN (:'used', :'beside', :'aside') AND pid <> pg_backend_pid();\n"
-        )
 
     def _sql(self, text: str, what: str) -> str:
         words = self._words(

@@ -7,11 +7,11 @@ from pathlib import Path
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.stored import Item, Stored
-from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import clear, damaged_path, load_json, move_aside
+from gpuhost.runner.lib.failure import Failure, explained
+from gpuhost.runner.lib.files import clear, load_json, move_aside
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.state.releases import current_id
-from gpuhost.runner.state.transitions import BACKUP, RESTORE_DAMAGED, rule_of
+from gpuhost.runner.state.transitions import BACKUP, RESTORE_DAMAGED, next_step, rule_of
 
 
 def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
@@ -20,12 +20,15 @@ def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
 
     What is damaged or cannot be read is kept, and does not count as a backup.
     """
-    backups = stored.complete(app)
-    _warn(app, backups, log)
+    found = {home: stored.read(home) for home in stored.homes(app)}
+    backups = stored.in_order(found.values())
+    _warn([home for home, backup in found.items() if backup is None], backups, log)
     try:
-        needed = _referred_to(app)
+        # What cannot be read now may be whole: nothing is deleted for it.
+        with explained("what may name a needed backup cannot be read"):
+            needed = _referred_to(app)
     except Failure as failure:
-        log.write(f"warning: no old backup is removed: {failure.said}; {failure.fix}")
+        log.write("warning: no old backup is removed: " + "\n".join(failure.lines))
         return
     needed |= _last_with_data(backups, log)
     for backup in _countable(backups, keep)[: -max(1, keep)]:
@@ -75,10 +78,9 @@ def _countable(backups: list[Stored], keep: int) -> list[Stored]:
     ]
 
 
-def _warn(app: AppPaths, backups: list[Stored], log: Log) -> None:
-    for home in stored.homes(app):
-        if stored.read(home) is None:
-            log.write(f"warning: backup {home.name}: its manifest cannot be read; it is kept")
+def _warn(unread: list[Path], backups: list[Stored], log: Log) -> None:
+    for home in unread:
+        log.write(f"warning: backup {home.name}: its manifest cannot be read; it is kept")
     for backup in backups:
         if not backup.is_whole:
             log.write(f"warning: backup {backup.name} is damaged: it does not count, and is kept")
@@ -100,7 +102,7 @@ def _delete(backup: Stored, log: Log) -> None:
 
 
 def _referred_to(app: AppPaths) -> set[str]:
-    """The backups of releases and of an operation in progress. Raises Failure."""
+    """The backups of releases and of an operation in progress. Raises Failure or OSError."""
     files = (*app.releases.glob("*/result.json"), *app.releases.glob("*/record.json"))
     names = set()
     for path in (app.restoring, app.attempt, *files):
@@ -108,18 +110,17 @@ def _referred_to(app: AppPaths) -> set[str]:
             value = load_json(path)
             # An operation has the name of the backup that it restores as its id.
             names |= {str(value.get("backup", "")), str(value.get("id", ""))}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
-        except (OSError, ValueError) as error:
-            said = f"{path} cannot be read, and may name a backup that is needed"
+        except ValueError as error:
+            said = f"{path} is damaged, and may name a backup that is needed"
             raise Failure(said, fix=_fix(app, path)) from error
     return names
 
 
 def _fix(app: AppPaths, path: Path) -> str:
     if path == app.restoring:
-        aside = damaged_path(app.restore)
-        return rule_of(RESTORE_DAMAGED, BACKUP).next.format(home=app.home, aside=aside)
+        return next_step(app, rule_of(RESTORE_DAMAGED, BACKUP))
     if path == app.attempt:
         return move_aside(path)
     first = "release the app again; then, " if path.parent.name == current_id(app) else ""

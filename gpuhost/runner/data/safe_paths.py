@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.path_walk import FIX, Walk
 from gpuhost.runner.lib.directory_handle import MODE, DirectoryHandle
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, of_os
 from gpuhost.runner.state.release import Release
 
 
@@ -19,12 +19,20 @@ def locate(release: Release, path: str) -> Path:
     return Path(os.path.normpath(release.app.shared / path))
 
 
-def require_allowed(release: Release, path: str) -> None:
+def require_allowed(release: Release, *paths: str) -> None:
     """Raises Failure if a declared path is not one that an app may name."""
-    shared = release.app.shared
-    if not path.startswith("/") and not locate(release, path).is_relative_to(shared):
+    walk = _walk_of(release)
+    for path in paths:
+        _located(walk, release, path)
+
+
+def _located(walk: Walk, release: Release, path: str) -> Path:
+    """As `locate`. Raises Failure as `require_allowed`."""
+    location = locate(release, path)
+    if not path.startswith("/") and not location.is_relative_to(release.app.shared):
         raise Failure(f"{path!r} leads out of shared/", fix=FIX)
-    _walk_of(release).refuse_reserved(locate(release, path), repr(path))
+    walk.refuse_reserved(location, repr(path))
+    return location
 
 
 @contextmanager
@@ -35,8 +43,8 @@ def open_directory(release: Release, path: str, *, make: bool = False) -> Iterat
 
     Raises Failure, or OSError: FileNotFoundError, NotADirectoryError.
     """
-    require_allowed(release, path)
-    with _open(_walk_of(release, make=make, is_declared=True), locate(release, path)) as handle:
+    walk = _walk_of(release, make=make, is_declared=True)
+    with _open(walk, _located(walk, release, path)) as handle:
         yield handle
 
 
@@ -46,11 +54,11 @@ def open_parent(release: Release, path: str) -> Iterator[tuple[DirectoryHandle, 
 
     Raises Failure or OSError.
     """
-    require_allowed(release, path)
-    location = locate(release, path)
+    walk = _walk_of(release, is_declared=True)
+    location = _located(walk, release, path)
     if location == release.app.shared:
         raise Failure(f"{path} is shared/ itself", fix="declare the files and directories in it")
-    handle, name = _walk_of(release, is_declared=True).open_parent(location)
+    handle, name = walk.open_parent(location)
     with handle:
         yield handle, name
 
@@ -67,28 +75,42 @@ def open_recorded(
         yield handle
 
 
-def is_of_containers(app: AppPaths, handle: DirectoryHandle) -> bool:
-    """Whether containers can write in this directory."""
-    return Walk(app).is_of_containers(handle.path)
+def private_above(app: AppPaths, directory: DirectoryHandle) -> Path:
+    """The nearest directory above, on the same disk, in which containers cannot write.
+
+    If there is none, the directory itself. Raises Failure or OSError.
+    """
+    walk, own = Walk(app), directory.path
+    for path in (own, *own.parents):
+        with _open(walk, path) as handle:
+            if handle.disk != directory.disk:
+                break
+            if not walk.is_of_containers(handle.path):
+                return path
+    return own
 
 
-def require_no_way_out(release: Release, path: Path, what: str) -> None:
+def require_no_way_out(release: Release, mounts: Iterable[tuple[Path, str]]) -> None:
     """Raises Failure if a link that a container can have made leads a mount out of the app's data.
 
     The engine follows links: with one to / the container would get the whole host.
 
-    + path: that is mounted, absolute; what: for the message
+    + mounts: absolute paths that are mounted, and where, for the message
     """
     walk = _walk_of(release, trusts_users=True)
+    for path, where in mounts:
+        _require_no_way_out(walk, path, where)
+
+
+def _require_no_way_out(walk: Walk, path: Path, what: str) -> None:
     try:
         handle, _ = walk.open_parent(path)
     except FileNotFoundError:
         return  # the engine creates it
     except OSError as error:
         # Not a directory any more, for example: a link since it was looked at.
-        raise Failure(
-            f"{what}: {path}: {error.strerror}", fix="make it a directory, or mount another path"
-        ) from error
+        fix = "make it a directory, or mount another path"
+        raise of_os(error, f"{what}: {path}", fix) from error
     except Failure as failure:
         top = _written_around(walk, path)
         if top is None or not Path(os.path.realpath(path)).is_relative_to(top):

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gpuhost.runner.data.safe_paths import open_directory
-from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import load_json, write_json
+from gpuhost.runner.lib.failure import Failure, explained
+from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Secret
 from gpuhost.runner.state.release import Release
 
@@ -38,7 +38,7 @@ def require(release: Release) -> None:
 
 def draw(release: Release) -> None:
     """Set a value for each generated secret; new values are not stored yet."""
-    kept = _read(release.app.generated)
+    kept = release.generated()
     for secret in release.plan.secrets:
         name = secret.name
         if secret.generate is not None and name not in release.secrets:
@@ -49,7 +49,7 @@ def draw(release: Release) -> None:
 def generate(release: Release) -> None:
     """Generate the secrets that this host does not have yet, and store them for good."""
     draw(release)
-    kept = _read(release.app.generated)
+    kept = release.generated()
     names = (s.name for s in release.plan.secrets if s.generate is not None)
     new = {name: release.secrets[name] for name in names if name not in kept}
     for name in new:
@@ -107,20 +107,20 @@ def place_files(release: Release) -> dict[str, int]:
 
 def _write_file(release: Release, name: str, path: str, value: str) -> int:
     parent, file = str(Path(path).parent), Path(path).name
-    try:
-        with open_directory(release, parent, make=True) as handle:
-            content = value.encode()
-            if not handle.holds(file, content, 0o600):
-                state = handle.state()
-                handle.replace(file, content, 0o600, (state.st_uid, state.st_gid))
-                if time_ns := release.record.secret_files.get(name):
-                    times = (time_ns, time_ns)
-                    os.utime(file, ns=times, dir_fd=handle.number, follow_symlinks=False)
-                release.log.write(f"secret {name}: written to {path}")
-            placed = handle.look(file)
-            return placed.st_mtime_ns if placed else 0
-    except OSError as error:
-        raise Failure(f"secret {name}: {path}: {error.strerror}") from None
+    with (
+        explained(f"secret {name}: {path}"),
+        open_directory(release, parent, make=True) as handle,
+    ):
+        content = value.encode()
+        if not handle.holds(file, content, 0o600):
+            state = handle.state()
+            handle.replace(file, content, 0o600, (state.st_uid, state.st_gid))
+            if time_ns := release.record.secret_files.get(name):
+                times = (time_ns, time_ns)
+                os.utime(file, ns=times, dir_fd=handle.number, follow_symlinks=False)
+            release.log.write(f"secret {name}: written to {path}")
+        placed = handle.look(file)
+        return placed.st_mtime_ns if placed else 0
 
 
 def _value(
@@ -147,15 +147,3 @@ def _random(secret: Secret) -> str:
     if secret.generate == "base64":
         return base64.b64encode(randomness.token_bytes(secret.bytes)).decode("ascii")
     raise Failure(f"secret {secret.name}: this runner cannot generate {secret.generate!r}")
-
-
-def _read(path: Path) -> dict[str, str]:
-    """Raises Failure for a damaged file, so that its secrets are not overwritten."""
-    try:
-        value = load_json(path)
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        fix = "repair its JSON: it has the generated secrets"
-        raise Failure(f"{path} is damaged: {error}", fix=fix) from None
-    return {name: str(text) for name, text in value.items()}

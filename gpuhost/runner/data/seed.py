@@ -14,8 +14,8 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
-from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import pieces, read_json, write_json
+from gpuhost.runner.lib.failure import explained
+from gpuhost.runner.lib.files import pieces, read_state_json, write_json
 from gpuhost.runner.lib.room import Room, on_disk, require_left
 from gpuhost.runner.lib.source_paths import open_real, resolved
 from gpuhost.runner.state.release import Release
@@ -37,18 +37,19 @@ def seed(release: Release, path: str) -> None:
     has_begun = path in copied or path in unfinished(app)
     if copied.get(path) or (not has_begun and _exists(release, path)):
         return
-    try:
-        with _opened(release, path) as (source, into, names):
-            need = sum(_missing(source, own, into, name) for own, name in names.items())
-            what = f"to copy {path} of the source to shared/"
-            Room.of(into).require(need, what, str(into.path), FREE_SPACE)
-            write_json(app.copying, {**unfinished(app), path: release.plan.id})
-            release.remember(copied={**copied, path: False})
-            for own, name in names.items():
-                _copy(source, own, into, name, into.state())
-    except (OSError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "directories are too deep"
-        raise Failure(f"copying {path} of the source to shared/: {reason}") from None
+    what = f"copying {path} of the source to shared/"
+    with (
+        explained(what),
+        explained(f"{what}: directories are too deep", errors=(RecursionError,)),
+        _opened(release, path) as (source, into, names),
+    ):
+        need = sum(_missing(source, own, into, name) for own, name in names.items())
+        to_copy = f"to copy {path} of the source to shared/"
+        Room.of(into).require(need, to_copy, str(into.path), FREE_SPACE)
+        write_json(app.copying, {**unfinished(app), path: release.plan.id})
+        release.remember(copied={**copied, path: False})
+        for own, name in names.items():
+            _copy(source, own, into, name, into.state())
     abort.in_background(os.sync)
     release.remember(copied={**release.record.copied, path: True})
     write_json(app.copying, {key: id_ for key, id_ in unfinished(app).items() if key != path})
@@ -56,8 +57,11 @@ def seed(release: Release, path: str) -> None:
 
 
 def unfinished(app: AppPaths) -> dict[str, str]:
-    """Paths whose copy has not ended: path to the release that began it."""
-    return read_json(app.copying)
+    """Paths whose copy has not ended: path to the release that began it.
+
+    Raises OSError.
+    """
+    return read_state_json(app.copying)
 
 
 def _exists(release: Release, path: str) -> bool:

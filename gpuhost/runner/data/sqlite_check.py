@@ -21,8 +21,8 @@ from urllib.parse import quote
 # Files that SQLite keeps beside a database; they would damage another one.
 BESIDE = ("-wal", "-shm", "-journal")
 CLONE_NEWNET = 0x40000000
-# Characters of an error of SQLite, which can have names of tables.
-LONGEST_ERROR = 300
+# Characters of an error of SQLite, which can have names of tables: more than the runner masks.
+LONGEST_ERROR = 1 << 17
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def _try(target: Path) -> dict[str, list[str]]:
     except MemoryError:
         return {"error": ["it needs too much memory"]}
     except (sqlite3.Error, OSError) as error:
-        return {"error": [_shown(error)]}
+        return {"error": [_text(error)]}
 
 
 def _connect(target: Path, mode: str) -> sqlite3.Connection:
@@ -92,14 +92,13 @@ def _complete(database: sqlite3.Connection) -> None:
 def _check(database: sqlite3.Connection) -> dict[str, list[str]]:
     try:
         rows = database.execute("PRAGMA integrity_check(10)")
-        problems = [_shown(row[0]) for row in rows]
+        problems = [_text(row[0]) for row in rows]
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
-        problems = [_shown(error)]
+        problems = [_text(error)]
     return {} if problems == ["ok"] else {"damaged": problems}
 
 
-def _shown(text: object) -> str:
-    """Without line ends, which names of tables can have."""
-    return repr(str(text)[:LONGEST_ERROR])[1:-1]
+def _text(text: object) -> str:
+    return str(text)[:LONGEST_ERROR]

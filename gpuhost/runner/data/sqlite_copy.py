@@ -17,6 +17,7 @@ from gpuhost.runner.data.stored import require_room
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.files import data_pieces
 from gpuhost.runner.lib.log import Log
 
@@ -27,6 +28,8 @@ MAGIC = bytes.fromhex("d9d505f920a163d7")
 TRIES = 3
 # Bytes that the process that checks the copy may use.
 MEMORY = 1 << 30
+# Characters of an error of SQLite.
+LONGEST_SHOWN = 300
 # The runner is one file; its own link may be that of a newer one by now.
 PACKAGES = Path(__file__).resolve().parents[3]
 CHILD = """import sys
@@ -150,7 +153,7 @@ def _complete_and_check(target: Path, deadline: float, name: str, log: Log) -> N
     )
     if outcome.status is None:
         raise _late(name)
-    found = _found(outcome)
+    found = _found(outcome, log)
     if found.get("damaged"):
         raise Failure(
             f"SQLite database {name} is damaged",
@@ -165,11 +168,15 @@ def _complete_and_check(target: Path, deadline: float, name: str, log: Log) -> N
         )
 
 
-def _found(outcome: Outcome) -> dict[str, list[str]]:
+def _found(outcome: Outcome, log: Log) -> dict[str, list[str]]:
+    """On lines that can be shown: names of tables can have line ends, and secrets."""
     if not outcome.ok:
         return {"error": [f"its check ended with exit status {outcome.status}"]}
     found: dict[str, list[str]] = json.loads(outcome.out)
-    return found
+    return {
+        key: [shown(log.beginning(text, LONGEST_SHOWN)) for text in texts]
+        for key, texts in found.items()
+    }
 
 
 def _late(name: str) -> Failure:

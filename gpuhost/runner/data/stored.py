@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -100,8 +101,12 @@ class Stored:
 
 def complete(app: AppPaths) -> list[Stored]:
     """Every complete backup, the oldest first."""
-    backups = (backup for home in homes(app) if (backup := read(home)))
-    return sorted(backups, key=lambda backup: backup.order)
+    return in_order(map(read, homes(app)))
+
+
+def in_order(backups: Iterable[Stored | None]) -> list[Stored]:
+    """+ backups: None: its manifest cannot be read"""
+    return sorted(filter(None, backups), key=lambda backup: backup.order)
 
 
 def find(app: AppPaths, name: str) -> Stored:

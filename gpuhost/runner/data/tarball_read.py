@@ -9,17 +9,22 @@ import tarfile
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from gpuhost.runner.data import tarball_member
 from gpuhost.runner.lib import abort
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, explained
 from gpuhost.runner.lib.files import pieces
 
 PIECE = 1 << 18
+# What reading any archive raises.
+ERRORS = (
+    *(tarfile.TarError, EOFError, zlib.error, OSError, ValueError, ArithmeticError),
+    RecursionError,  # a header of a header of a header
+)
 
 
 @dataclass(frozen=True)
@@ -104,18 +109,12 @@ def open_files() -> Iterator[None]:
 
 
 def open_archive(source: Path) -> BinaryIO:
-    try:
+    with explained(f"{source.name} cannot be read"):
         return source.open("rb")
-    except OSError as error:
-        raise Failure(f"{source.name} cannot be read: {error.strerror}") from error
 
 
-@contextmanager
-def failing_as_one(source: Path) -> Iterator[None]:
-    try:
-        yield
-    except (tarfile.TarError, EOFError, OSError, ValueError, ArithmeticError, zlib.error) as error:
-        raise Failure(f"{source.name} cannot be unpacked: {error}") from error
+def failing_as_one(source: Path, fix: str = "") -> AbstractContextManager[None]:
+    return explained(f"{source.name} cannot be unpacked", fix, ERRORS)
 
 
 class _Hashing:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gpuhost.runner.lib import abort
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, of_os
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.lib.running import Outcome as Outcome
 from gpuhost.runner.lib.running import Running
@@ -131,7 +131,7 @@ def stream(
         if target and not isinstance(error, FileExistsError):
             target.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise Failure(f"{what}: {error.strerror}") from error
+            raise of_os(error, what) from error
         raise
 
 

@@ -38,20 +38,27 @@ class Failure(Exception):
         return (self.said, *self.output, *step)
 
 
-def of_os(error: OSError, what: str = "") -> Failure:
-    """+ what: failed"""
+def of_os(error: Exception, what: str = "", fix: str = "") -> Failure:
+    """Of an OSError, or of what else reading a file raises.
+
+    + what: failed; + fix: if the host's disk is not the reason
+    """
+    if not isinstance(error, OSError):
+        return Failure(f"{what}: {error}" if what else str(error), fix=fix)
     name = repr(error.filename) if error.filename else ""
     said = ": ".join(filter(None, (what, name, error.strerror or str(error))))
-    return Failure(said, fix=OF_DISK.get(error.errno or 0, ""))
+    return Failure(said, fix=OF_DISK.get(error.errno or 0, fix))
 
 
 @contextmanager
-def explained(what: str, fix: str) -> Iterator[None]:
-    """An OSError becomes a Failure. + what: failed"""
+def explained(
+    what: str, fix: str = "", errors: tuple[type[Exception], ...] = (OSError,)
+) -> Iterator[None]:
+    """One of these errors becomes a Failure, as by `of_os`."""
     try:
         yield
-    except OSError as error:
-        raise Failure(of_os(error, what).said, fix=fix) from error
+    except errors as error:
+        raise of_os(error, what, fix) from error
 
 
 def in_words(error: Exception) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import PurePath
 
-# Characters of a path.
-LONGEST = 200
-
 
 def shown(path: PurePath | str) -> str:
-    """On one line, without control characters; a byte that is no UTF-8 as \\xff."""
-    text = os.fspath(path)
-    return "".join(map(_shown, text[:LONGEST])) + ("…" if len(text) > LONGEST else "")
+    """On one line, without control characters; a byte that is no UTF-8 as \\xff.
+
+    Whole: a part of a secret in it would not be masked any more. Results cut what is masked.
+    """
+    return "".join(map(_shown, os.fspath(path)))
 
 
 def _shown(character: str) -> str:

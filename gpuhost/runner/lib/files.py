@@ -78,16 +78,37 @@ LARGEST = 8 << 20
 
 
 def append(path: Path, line: str) -> None:
-    """Append a line and sync it. Of a file that has grown large the newer half is kept."""
+    """Append a line and sync it, or nothing. Of a file that has grown large the newer half is kept.
+
+    A line without its end is of a write that a power cut ended: the next one takes its place.
+    """
     if path.exists() and path.stat().st_size > LARGEST:
         _halve(path)
     # A pipe in its place would block.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
-    handle = os.open(path, flags, 0o644)
-    with os.fdopen(handle, "a", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(line + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+    # Without a buffer: it would be written once more when the file is closed.
+    with os.fdopen(os.open(path, flags, 0o644), "r+b", buffering=0) as file:
+        end = _end_of_lines(file.fileno())
+        file.truncate(end)
+        try:
+            _write_all(file.fileno(), f"{line}\n".encode("utf-8", "backslashreplace"))
+            os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                file.truncate(end)
+            raise
+
+
+def _end_of_lines(number: int) -> int:
+    size = os.fstat(number).st_size
+    if not size or os.pread(number, 1, size - 1) == b"\n":
+        return size
+    return os.pread(number, size, 0).rfind(b"\n") + 1
+
+
+def _write_all(number: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(number, content) :]
 
 
 def _halve(path: Path) -> None:

@@ -54,7 +54,7 @@ class Room:
         return max(0, self.free_inodes - self.reserved_inodes) if self.inodes else math.inf
 
     def require(self, need: int, what: str, where: str, fix: str) -> None:
-        """Raises Failure.
+        """Raises Failure, also if not even one more file may be made.
 
         + need: bytes
         + what: "to restore"; where: for the message
@@ -66,6 +66,8 @@ class Room:
                 f"{format_size(self.reserve)} are left to the app",
                 fix=fix,
             )
+        if self.usable_inodes < 1:
+            raise Failure(f"no inodes are left {what} on the disk of {where}", fix=fix)
 
 
 def require_left(directory: DirectoryHandle, what: str, fix: str) -> None:

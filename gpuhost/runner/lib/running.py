@@ -41,7 +41,7 @@ class Outcome:
     status: int | None
     out: str
     tail: tuple[str, ...]  # the last lines of both streams, in order, secrets masked
-    err: tuple[str, ...] = ()  # the lines of stderr of a quiet command, not masked
+    err: tuple[str, ...] = ()  # the lines of stderr of a quiet command, masked
     is_cut: bool = False  # out is only the end, from the start of a line
 
     @property

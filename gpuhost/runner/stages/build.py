@@ -25,7 +25,7 @@ from gpuhost.runner.docker.services import read
 from gpuhost.runner.failures import oom
 from gpuhost.runner.lib.commands import Outcome, try_run
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import read_json, write_json
+from gpuhost.runner.lib.files import read_state_json, write_json
 from gpuhost.runner.plan import Source
 from gpuhost.runner.resolved.build_paths import refuse_build_paths
 from gpuhost.runner.site import nginx_trial
@@ -112,11 +112,11 @@ def _build_base(release: Release, step: Step, base: Base, builds: _Builds) -> No
     image = images.find(step.name)
     if image is not None:
         entry = {"id": image.id, "from": inputs}
-        write_json(release.app.bases, {**read_json(release.app.bases), step.name: entry})
+        write_json(release.app.bases, {**read_state_json(release.app.bases), step.name: entry})
 
 
 def _known(release: Release, step: Step) -> dict[str, object]:
-    known = read_json(release.app.bases).get(step.name)
+    known = read_state_json(release.app.bases).get(step.name)
     return known if isinstance(known, dict) else {}
 
 

@@ -31,7 +31,7 @@ from gpuhost.runner.state.operations import begin, begun, end
 from gpuhost.runner.state.recovery import recover
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import next_number
-from gpuhost.runner.state.transitions import RESTORE_DAMAGED, Do
+from gpuhost.runner.state.transitions import RESTORE_DAMAGED, Do, next_step
 
 
 class Exit(IntEnum):
@@ -154,7 +154,7 @@ def _end_unfinished_operation(app: AppPaths, verb: str, own_id: str, log: Log | 
         return ""
     rule = interrupted(operation).require(app, verb, own_id)
     if rule.do is Do.WAIT:
-        raise Interrupted(operation, rule.next)
+        raise Interrupted(operation, next_step(app, rule))
     return _finish(app, operation, log) if rule.do is Do.FINISH else ""
 
 

@@ -170,7 +170,8 @@ def _undo(work: Work, failure: Failure) -> Result:
 def _failed(work: Work, failure: Failure) -> Result:
     stage, said = work.journal.last_begun, work.log.masked(failure.said)
     work.log.failed(stage, said)
-    details = {"stage": stage, "said": said, "fix": failure.fix, "output": failure.output}
+    output = tuple(map(work.log.masked, failure.output))
+    details = {"stage": stage, "said": said, "fix": failure.fix, "output": output}
     if isinstance(failure, abort.Aborted):
         return work.result(FAILED, **details, aborted_by=failure.by)
     lines: tuple[str, ...] = ()

@@ -20,7 +20,7 @@ from gpuhost.runner.resolved.host import engine
 from gpuhost.runner.resolved.path_facts import uses
 from gpuhost.runner.resolved.pins import pins
 from gpuhost.runner.resolved.resolve import resolve, store
-from gpuhost.runner.state.journal import BEGIN, STARTING, Journal
+from gpuhost.runner.state.journal import Journal
 from gpuhost.runner.state.release import Release
 
 
@@ -84,8 +84,8 @@ def write_host_files(release: Release) -> None:
 
 
 def _require_no_way_out(release: Release) -> None:
-    for use in uses(config(release)):
-        require_no_way_out(release, Path(use.path), use.where)
+    mounts = ((Path(use.path), use.where) for use in uses(config(release)))
+    require_no_way_out(release, mounts)
 
 
 def _has_final_model(release: Release) -> bool:
@@ -94,9 +94,8 @@ def _has_final_model(release: Release) -> bool:
     A release is not resolved again once its containers may have run: they can write to a part of
     the source that they mount, also to its Compose files.
     """
-    journal = Journal(release.paths.journal)
-    has_run = any(journal.has(BEGIN, stage) for stage in STARTING)
-    return release.paths.resolved.exists() and (has_run or release.plan.rollback_of is not None)
+    is_final = release.plan.rollback_of is not None or Journal(release.paths.journal).has_started
+    return is_final and release.paths.resolved.exists()
 
 
 def _write_runs(release: Release, changed: Mapping[str, int]) -> None:

@@ -101,7 +101,10 @@ def _failed(app: AppPaths, operation: Operation, failure: Failure, state: str) -
 
 
 def _run(app: AppPaths, operation: Operation) -> Result:
-    state = _continued(app, operation.id)
+    # One of this backup that had ended is not there any more: `end_ended`.
+    state = read_state(app)
+    if state and state.backup != operation.id:
+        state = None
     try:
         work = _open(app, operation, state)
     except (Failure, BadPlan) as error:
@@ -113,15 +116,6 @@ def _run(app: AppPaths, operation: Operation) -> Result:
     return result
 
 
-def _continued(app: AppPaths, name: str) -> State | None:
-    """The state of this restore, unless it has ended: then a new one begins."""
-    state = read_state(app)
-    if state is None or state.backup != name:
-        return None
-    has_ended = state.step in (DONE, UNDO_DONE) and results.read(paths(app, name).result)
-    return None if has_ended else state
-
-
 def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
     """Raises Failure or BadPlan."""
     name = operation.id
@@ -131,9 +125,6 @@ def _open(app: AppPaths, operation: Operation, state: State | None) -> Restore:
     else:
         backup = stored.find(app, name)
     end_left_restore(app, RESTORE, name)
-    if state is None and (ended := read_state(app)):
-        # Of the same backup.
-        end_restore(app, ended)
     home = paths(app, name)
     home.home.mkdir(mode=0o700, exist_ok=True)
     if state is None:

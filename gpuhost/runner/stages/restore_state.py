@@ -9,7 +9,7 @@ from pathlib import Path
 from gpuhost.runner.contract import RESTORE, AppPaths, from_json
 from gpuhost.runner.data.exchange import Exchange
 from gpuhost.runner.data.stored import Manifest, Stored
-from gpuhost.runner.lib.files import load_json, write_json
+from gpuhost.runner.lib.files import read_state_json, write_json
 from gpuhost.runner.state.journal import BEGIN, END, START, UNDO, Entry, Journal
 
 STAGING, EXCHANGING, UNDOING = "staging", "exchanging", "undoing"
@@ -113,6 +113,6 @@ def new_state(app: AppPaths, backup: Stored) -> State:
 def read_state(app: AppPaths) -> State | None:
     """None if it is missing or damaged. Raises OSError: a read error may be temporary."""
     try:
-        return from_json(State, load_json(app.restoring))
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+        return from_json(State, read_state_json(app.restoring))
+    except (ValueError, TypeError):
         return None

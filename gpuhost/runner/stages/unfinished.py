@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from gpuhost.runner.contract import REMOVE, RESTORE, AppPaths, Operation
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import damaged_path
 from gpuhost.runner.stages.restore_leftovers import end_restore, set_restore_aside
-from gpuhost.runner.stages.restore_state import WHOLE, read_state
+from gpuhost.runner.stages.restore_state import WHOLE, State, read_state
 from gpuhost.runner.state import transitions
-from gpuhost.runner.state.transitions import Do, Rule, rule_of
+from gpuhost.runner.state.transitions import Do, Rule, next_step, rule_of
 
 INTERRUPTED = {
     RESTORE: transitions.RESTORE_INTERRUPTED,
@@ -21,10 +20,15 @@ INTERRUPTED = {
 
 @dataclass(frozen=True)
 class Left:
-    """Work that is unfinished. + id: of a release, or of the backup of a restore"""
+    """Work that is unfinished.
+
+    + id: of a release, or of the backup of a restore
+    + restore: what is known of a restore that no operation continues
+    """
 
     state: str
     id: str = ""
+    restore: State | None = None
 
     def require(self, app: AppPaths, verb: str, own_id: str = "") -> Rule:
         """What the verb does with it. Raises Failure, with the next step, if it is refused.
@@ -35,15 +39,8 @@ class Left:
         rule = rule_of(self.state, transitions.RESTORE_OTHER if is_other else verb)
         if rule.do is Do.REFUSE:
             what = f"{self.state} ({self.id})" if self.id else self.state
-            raise Failure(
-                f"refused: {what}",
-                fix=next_step(app, rule, self.id),
-            )
+            raise Failure(f"refused: {what}", fix=next_step(app, rule, self.id))
         return rule
-
-
-def next_step(app: AppPaths, rule: Rule, id: str) -> str:
-    return rule.next.format(id=id, home=app.home, aside=damaged_path(app.restore))
 
 
 def interrupted(operation: Operation) -> Left:
@@ -56,7 +53,8 @@ def left_by_restore(app: AppPaths) -> Left | None:
     if state is None:
         return Left(transitions.RESTORE_DAMAGED) if os.path.lexists(app.restoring) else None
     is_whole = state.step in WHOLE
-    return Left(transitions.RESTORE_ENDED if is_whole else transitions.RESTORE_BROKEN, state.backup)
+    left = transitions.RESTORE_ENDED if is_whole else transitions.RESTORE_BROKEN
+    return Left(left, state.backup, state)
 
 
 def end_left_restore(app: AppPaths, verb: str, own_id: str = "") -> None:
@@ -69,8 +67,8 @@ def end_left_restore(app: AppPaths, verb: str, own_id: str = "") -> None:
     left = left_by_restore(app)
     if left is None:
         return
-    do, state = left.require(app, verb, own_id).do, read_state(app)
+    do = left.require(app, verb, own_id).do
     if do is Do.SET_ASIDE:
         set_restore_aside(app)
-    elif do is Do.FINISH and state:
-        end_restore(app, state)
+    elif do is Do.FINISH and left.restore:
+        end_restore(app, left.restore)

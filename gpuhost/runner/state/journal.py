@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -56,18 +55,13 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.entries: list[Entry] = []
-        *lines, last = _lines(path)
-        for line in lines:
+        # A line without its end was written during a power cut: what it announces had not begun.
+        for line in _lines(path)[:-1]:
             entry = _entry(line)
             self.is_damaged |= entry is None
             self.entries += [entry] if entry else []
-        # A line without its end was written during a power cut: what it announces had not begun.
-        self._half_line = len(last)
 
     def note(self, event: str, stage: str = "") -> None:
-        if self._half_line:
-            os.truncate(self._path, self._path.stat().st_size - self._half_line)
-            self._half_line = 0
         entry = Entry.now(event, stage)
         self.entries.append(entry)
         append(self._path, json.dumps(asdict(entry)))
@@ -75,6 +69,11 @@ class Journal:
     def has(self, event: str, stage: str | None = None) -> bool:
         """Whether the journal has this event, of this stage or, without one, of any."""
         return any(e.event == event and stage in (None, e.stage) for e in self.entries)
+
+    @property
+    def has_started(self) -> bool:
+        """Whether containers of the release may have run."""
+        return self.is_damaged or any(self.has(BEGIN, stage) for stage in STARTING)
 
     @property
     def starts(self) -> int:

@@ -27,8 +27,8 @@ class Locked(Exception):
     said = "still in progress"
     fix = ""
 
-    def __init__(self, holder: Operation | None, otherwise: str = "a backup or a removal") -> None:
-        super().__init__(holder.sentence if holder else otherwise)
+    def __init__(self, holder: Operation | None) -> None:
+        super().__init__(holder.sentence if holder else "a backup or a removal")
         self.holder = holder
 
     @property

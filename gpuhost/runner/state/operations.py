@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict
 
 from gpuhost.runner.contract import RELEASE, REMOVE, RESTORE, ROLLBACK, AppPaths, Operation
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import read_state_json, remove, write_json
 
 # The name of a directory of a release or of a backup.
@@ -16,12 +17,19 @@ KINDS = (RELEASE, ROLLBACK, RESTORE, REMOVE)
 def begun(app: AppPaths) -> Operation | None:
     """The operation that has begun and not ended: in progress, or interrupted. Raises OSError."""
     operation = Operation.lenient(read_state_json(app.attempt))
-    is_known = ID.fullmatch(operation.id) or (operation.kind == REMOVE and not operation.id)
-    return operation if operation.kind in KINDS and is_known else None
+    return operation if operation.kind in KINDS and _has_id(operation) else None
 
 
 def begin(app: AppPaths, operation: Operation) -> None:
+    """Raises Failure for an id that could name a path elsewhere, or OSError."""
+    if not _has_id(operation):
+        raise Failure(f"{operation.id!r} is not the id of a release or of a backup")
     write_json(app.attempt, asdict(operation))
+
+
+def _has_id(operation: Operation) -> bool:
+    is_none = operation.kind == REMOVE and not operation.id
+    return is_none or ID.fullmatch(operation.id) is not None
 
 
 def end(app: AppPaths) -> None:

@@ -120,9 +120,13 @@ class Release:
     @cached_property
     def secrets(self) -> dict[str, str]:
         """Name to value: given with the release, or generated on this host."""
+        given = {name: str(value) for name, value in _values(self.paths.given).items()}
+        return {**self.generated(), **given}
+
+    def generated(self) -> dict[str, str]:
+        """The secrets that were generated on this host. Raises BadPlan, or OSError."""
         kept = _values(self.app.generated, "repair its JSON: it has the generated secrets")
-        values = {**kept, **_values(self.paths.given)}
-        return {name: str(value) for name, value in values.items()}
+        return {name: str(value) for name, value in kept.items()}
 
     def remember(self, **changed: object) -> None:
         """Store facts in record.json at once."""

@@ -1,14 +1,19 @@
 """The releases of an app in the order in which they began, and the current one.
 
 Each gets a number when it begins. The time in its id is for people: a clock may have been ahead.
+Functions raise OSError for what cannot be read: that may be temporary, and what they say decides
+which releases are deleted.
 """
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path, PurePosixPath
 
 from gpuhost.runner.contract import VERIFIED, AppPaths
-from gpuhost.runner.lib.files import read_json
+from gpuhost.runner.lib.files import read_state_json
+
+NO_LINK = (errno.ENOENT, errno.ENOTDIR, errno.EINVAL)
 
 
 def in_order(app: AppPaths) -> list[str]:
@@ -25,7 +30,9 @@ def linked_id(app: AppPaths) -> str:
     """The id that `current` points to; "": it is missing, or is not a link to a release."""
     try:
         target = PurePosixPath(app.current.readlink())
-    except OSError:
+    except OSError as error:
+        if error.errno not in NO_LINK:
+            raise
         return ""
     return target.name if target.parent.name == app.releases.name else ""
 
@@ -49,10 +56,10 @@ def _numbers(app: AppPaths) -> dict[str, int]:
 
 
 def _number(home: Path) -> int:
-    number = read_json(home / "record.json").get("sequence")
+    number = read_state_json(home / "record.json").get("sequence")
     return number if type(number) is int and number > 0 else 0
 
 
 def _is_verified(app: AppPaths, id_: str) -> bool:
     paths = app.release(id_)
-    return paths.plan.exists() and read_json(paths.result).get("state") == VERIFIED
+    return paths.plan.exists() and read_state_json(paths.result).get("state") == VERIFIED

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, Result, from_json
-from gpuhost.runner.lib.files import append, load_json, make_way, write_json
+from gpuhost.runner.lib.files import append, make_way, read_state_json, write_json
 from gpuhost.runner.state.release import Release
 
 
@@ -37,8 +37,8 @@ def _draft(release: Release) -> Path:
 
 
 def read(path: Path) -> Result | None:
-    """None if the file is missing or damaged."""
+    """None if the file is missing or damaged. Raises OSError: a read error may be temporary."""
     try:
-        return from_json(Result, load_json(path))
-    except (OSError, ValueError, TypeError):
+        return from_json(Result, read_state_json(path))
+    except (ValueError, TypeError):
         return None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from gpuhost.runner.contract import RELEASE, REMOVE, RESTORE, ROLLBACK
+from gpuhost.runner.contract import RELEASE, REMOVE, RESTORE, ROLLBACK, AppPaths
+from gpuhost.runner.lib.files import damaged_path
 
 
 class Do(Enum):
@@ -108,6 +109,11 @@ TABLE: dict[str, dict[str, Rule]] = {
     },
 }
 del TABLE[RESTORE_DAMAGED][RESTORE_OTHER]
+
+
+def next_step(app: AppPaths, rule: Rule, id: str = "") -> str:
+    """+ id: of the backup of a restore"""
+    return rule.next.format(id=id, home=app.home, aside=damaged_path(app.restore))
 
 
 def rule_of(left: str, verb: str) -> Rule:
