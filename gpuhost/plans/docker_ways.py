@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from gpuhost.domain.apt.mirrors import HOSTS
+from gpuhost.domain.firewall.iptables_rule import Rule
 from gpuhost.domain.firewall.nftables import DOCKER_TABLE
 from gpuhost.plans.docker_flags import switch
 from gpuhost.settings import Settings
@@ -10,8 +13,9 @@ from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.netfilter import SAVED
 
 # moby, libnetwork: chains that dockerd makes whenever it starts, and that survive nothing that
-# empties the tables: iptables -F, nftables.service, csf -r, netfilter-persistent.
-CHAINS = "-j DOCKER"
+# empties the tables: iptables -F, nftables.service, csf -r, netfilter-persistent. DOCKER-USER is
+# not one of them: gpuhost's firewall makes it too.
+CHAINS = re.compile(r"DOCKER(?!-USER$)(-.*)?")
 # moby, resolvconf: what containers of the default bridge and builds ask in place of loopback.
 LAST_RESORT = "8.8.8.8 and 8.8.4.4"
 
@@ -30,12 +34,12 @@ def lost_rules(snapshot: Snapshot) -> list[str]:
     if ruleset.unread or snapshot.probes.get(SAVED[4]).rc != 0:
         return []
     backends = ruleset.backends
-    rules = [rule for tables in backends for rule in tables.rules()]
-    lost = []
-    if not any(t == "filter" and c == "FORWARD" and CHAINS in rule for t, c, rule in rules):
-        lost.append("filter")
+    # Few of many thousand rules are worth the time to parse them.
+    rules = [each for tables in backends for each in tables.rules() if "DOCKER" in each[2]]
+    lead = {(t, c) for t, c, rule in rules if CHAINS.fullmatch(Rule.parse(rule).target)}
+    lost = [] if ("filter", "FORWARD") in lead else ["filter"]
     has_nat = any("nat" in tables.others for tables in backends)
-    if has_nat and not any(t == "nat" and CHAINS in rule for t, _, rule in rules):
+    if has_nat and not any(table == "nat" for table, _ in lead):
         lost.append("nat")
     return lost
 
