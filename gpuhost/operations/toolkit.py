@@ -170,11 +170,14 @@ def cdi(gpu: Gpu = "auto") -> Commands:
     if finding.status is not Status.FAIL:
         host.noop(f"CDI: {finding.actual}")
         return
-    if cdi_rivals(snapshot):
+    rivals = cdi_rivals(snapshot)
+    if rivals and not snapshot.toolkit.refresh_is_off:
         refuse("toolkit", f"{finding.actual}: {finding.fix}")
         return
     if snapshot.toolkit.refresh:
         yield from enable_now(snapshot, REFRESH_UNIT, seconds=60)
+    if rivals:  # The verification names them now, not the unit.
+        return
     path = specification_path(snapshot.toolkit)
     yield run("mkdir", "-p", str(PurePosixPath(path).parent))
     yield run("nvidia-ctk", "cdi", "generate", f"--output={path}", seconds=120)
