@@ -102,6 +102,13 @@ def run_on(host: Host, command: StringCommand, **more: Any) -> tuple[bool, Comma
         return False, CommandOutput([OutputLine("stderr", str(error) or "the connection was lost")])
 
 
+def last_line(output: CommandOutput) -> str:
+    """An answer of one line, without what the login shell printed before it: bash reads ~/.bashrc
+    also for one command. "": none. A greeting may not end its line: such a command does it first.
+    """
+    return output.stdout_lines[-1] if output.stdout_lines else ""
+
+
 @cache
 def script_text(name: str) -> str:
     """The text of a file in gpuhost/remote; a line @NAME@ in it stands for another of them."""
