@@ -7,7 +7,7 @@ import re
 from gpuhost.domain.apt.mirrors import HOSTS
 from gpuhost.domain.firewall.iptables_rule import Rule
 from gpuhost.domain.firewall.nftables import DOCKER_TABLE
-from gpuhost.plans.docker_flags import switch
+from gpuhost.plans.docker_flags import Given, switch, value_of
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.netfilter import SAVED
@@ -24,8 +24,7 @@ def lost_rules(snapshot: Snapshot) -> list[str]:
     """Tables of iptables without the rules that dockerd makes when it starts; empty: none, or that
     is not known.
     """
-    setting = switch(snapshot, "iptables")
-    if (setting and not setting.on) or _uses_nftables(snapshot):
+    if switch(snapshot, "iptables") is False or uses_nftables(snapshot):
         return []
     try:
         ruleset = snapshot.firewall.rulesets[4]
@@ -44,22 +43,26 @@ def lost_rules(snapshot: Snapshot) -> list[str]:
     return lost
 
 
-def _uses_nftables(snapshot: Snapshot) -> bool:
-    values = snapshot.docker.config.values or {}
-    backend = values.get("firewall-backend", snapshot.docker_unit.value("firewall-backend"))
+def nftables_backend(snapshot: Snapshot) -> Given | None:
+    """What makes the engine use nftables; None: nothing does."""
+    backend = value_of(snapshot, "firewall-backend")
+    return backend if backend and backend.value == "nftables" else None
+
+
+def uses_nftables(snapshot: Snapshot) -> bool:
+    """Whether the engine's rules are not those of iptables, now or after its next start."""
     listed = snapshot.probes.get("nft_tables").out.splitlines()
-    return backend == "nftables" or f"table ip {DOCKER_TABLE}" in listed
+    return bool(nftables_backend(snapshot)) or f"table ip {DOCKER_TABLE}" in listed
 
 
 def without_servers(snapshot: Snapshot) -> str:
     """Which of the host's name servers containers cannot ask, if they can ask none; "": they can,
     somebody declared others, or that is not known.
     """
-    values = snapshot.docker.config.values or {}
-    servers = snapshot.local_networks.servers
-    if values.get("dns") or snapshot.docker_unit.value("dns") or servers is None:
+    servers, own = snapshot.local_networks.servers, value_of(snapshot, "dns")
+    if servers is None or (own and own.value):
         return ""
-    if snapshot.local_networks.for_containers(ipv6=values.get("ipv6") is True):
+    if snapshot.local_networks.for_containers(ipv6=switch(snapshot, "ipv6") is True):
         return ""
     return ", ".join(map(str, servers)) or "none"
 
