@@ -27,7 +27,7 @@ def _host(case: dict[str, Any]) -> Snapshot:
             for index, name, mib, capability, mig in case["cards"]
         )
         probes = {"nvidia_query": {"rc": 0, "out": "\n".join(rows)}}
-    return snapshot_of({"host": case["host"], "probes": probes})
+    return snapshot_of({"host": case["host"], "probes": probes, "files": case.get("files", {})})
 
 
 def _app(case: dict[str, Any], directory: Path) -> App:

@@ -20,8 +20,7 @@ from gpuhost.runner.lib.files import point, write_json
 from gpuhost.runner.plan import Backup, Directory, Nginx, Secret, Verify
 from gpuhost.runner.stages import fingerprint
 from gpuhost.runner.state.release import Release
-from gpuhost.snapshot import Probe, Probes
-from gpuhost.snapshot import apps_on_host
+from gpuhost.snapshot import Probe, Probes, apps_on_host
 from gpuhost.snapshot.app_state import AppState, BackupUnits
 from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apps_details import Details
