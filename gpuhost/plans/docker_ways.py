@@ -57,14 +57,14 @@ def uses_nftables(snapshot: Snapshot) -> bool:
 
 def without_servers(snapshot: Snapshot) -> str:
     """Which of the host's name servers containers cannot ask, if they can ask none; "": they can,
-    somebody declared others, or that is not known.
+    or somebody declared others.
     """
-    servers, own = snapshot.local_networks.servers, value_of(snapshot, "dns")
-    if servers is None or (own and own.value):
+    local, own = snapshot.local_networks, value_of(snapshot, "dns")
+    if own and own.value:
         return ""
-    if snapshot.local_networks.for_containers(ipv6=switch(snapshot, "ipv6") is True):
+    if local.for_containers(ipv6=switch(snapshot, "ipv6") is True):
         return ""
-    return ", ".join(map(str, servers)) or "none"
+    return ", ".join(map(str, local.servers)) or "none"
 
 
 def in_china(settings: Settings) -> bool:

@@ -73,4 +73,4 @@ def test_variant(case: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_the_number_of_cases() -> None:
-    assert len(CASES) == 56
+    assert len(CASES) == 57
