@@ -56,9 +56,7 @@ class LocalNetworks:
         """The servers that a container of the default bridge can ask: none on the host's own
         loopback, and without an IPv6 network none of IPv6.
         """
-        return [
-            one for one in self.servers if not one.is_loopback and (ipv6 or one.version == 4)
-        ]
+        return [one for one in self.servers if not one.is_loopback and (ipv6 or one.version == 4)]
 
     @classmethod
     def read(cls, probes: Probes) -> LocalNetworks:
