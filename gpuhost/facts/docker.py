@@ -9,6 +9,7 @@ from pyinfra.api import FactBase
 from pyinfra.api.exceptions import FactProcessError
 from typing_extensions import override
 
+from gpuhost.remote.commands import own_engine
 from gpuhost.snapshot import NotRead, Probe, Probes
 from gpuhost.snapshot.docker import Docker
 
@@ -35,7 +36,7 @@ class Engine(FactBase[dict[str, Any] | None]):
     def command(self) -> str:
         # systemd listens on Docker's socket: a request would start a stopped engine.
         return (
-            "if timeout 3 systemctl is-active --quiet docker.service; then "
+            f"{own_engine()}; if timeout 3 systemctl is-active --quiet docker.service; then "
             "LC_ALL=C timeout -k 1 10 docker info --format '{{json .}}'; fi"
         )
 

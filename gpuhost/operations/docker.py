@@ -137,8 +137,9 @@ def _make_rules_again(snapshot: Snapshot, settings: Settings, tables: list[str])
     if _may_restart(snapshot, settings):
         yield from restart_engine()
         return
-    stops = ", ".join(restart_stops(snapshot)) or "nothing, and is not allowed"
-    reason = f"its rules are gone from {' and '.join(tables)}; a restart stops {stops}"
+    stops = ", ".join(restart_stops(snapshot))
+    effect = f"stops {stops}" if stops else "is not allowed"
+    reason = f"its rules are gone from {' and '.join(tables)}; a restart {effect}"
     refuse("docker", f'{reason}: systemctl restart docker, or docker_restart="always"')
 
 

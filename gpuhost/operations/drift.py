@@ -33,7 +33,7 @@ from gpuhost.plans.drift import (
 from gpuhost.plans.drift_reading import ALLOWED, COMMAND, key_options, reading_files
 from gpuhost.plans.host_file import HostFile
 from gpuhost.plans.request import request_for
-from gpuhost.remote.commands import put, remove, run, run_on, script
+from gpuhost.remote.commands import last_line, put, remove, run, run_on, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -180,14 +180,15 @@ def _install_units(snapshot: Snapshot, settings: Settings) -> Commands:
 
 def print_key(state: State, host: Host) -> bool:
     """Print the public key, and where to install it."""
-    show = run("runuser", "-u", ACCOUNT, "--", "cat", f"{KEY}.pub")
+    cat = ("sh", "-c", 'echo; cat "$1"', "sh", f"{KEY}.pub")
+    show = run("runuser", "-u", ACCOUNT, "--", *cat)
     done, output = run_on(host, show)
     if not done:
         return False
     for line in (
         "the nightly check logs in to the fleet with this key: add it to authorized_keys of the",
         "account that the inventory names (root, or one with sudo), on every host:",
-        f"    {key_options()} {output.stdout.strip()}",
+        f"    {key_options()} {last_line(output)}",
         "so it can only read them; each host runs only the reading of its last deploy.",
         f"it accepts only the host keys in {HOME}/.ssh/known_hosts. Try it:",
         f"    systemctl start {SERVICE}; journalctl -u {SERVICE} -n 50",

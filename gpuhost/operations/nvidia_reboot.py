@@ -13,7 +13,7 @@ from pyinfra.api import State, StringCommand
 from pyinfra.api.host import Host
 from pyinfra.connectors.util import clear_askpass_cache
 
-from gpuhost.remote.commands import connector_arguments, run, run_on
+from gpuhost.remote.commands import connector_arguments, last_line, run, run_on
 
 # Self-tests of a server with much memory and many cards take more than ten minutes.
 BACK_SECONDS = 1800
@@ -22,7 +22,11 @@ PAUSE_SECONDS = 3
 REPORT_SECONDS = 30
 # Sent to a shell. The kernel's boot id identifies the boot; a container shares it, so there the
 # start time of the first process does.
-BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d ' ' -f 22 /proc/1/stat"
+BOOT = """set -e
+id=$(cat /proc/sys/kernel/random/boot_id)
+started=$(cut -d ' ' -f 22 /proc/1/stat)
+printf '\\n%s %s\\n' "$id" "$started"
+"""
 
 
 def is_this_machine(host: Host) -> bool:
@@ -83,7 +87,7 @@ def _boot(host: Host, arguments: dict[str, Any]) -> str:
     with suppress(SSHException, EOFError, OSError):
         limited = {**arguments, "_stdin": BOOT, "_timeout": 20}
         done, output = host.run_shell_command(StringCommand("LC_ALL=C timeout 10 sh"), **limited)
-        return "".join(output.stdout_lines) if done else ""
+        return last_line(output) if done else ""
     return ""
 
 

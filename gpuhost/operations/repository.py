@@ -23,7 +23,7 @@ from gpuhost.plans.apt_archives import SPLIT, clashing, put_aside, shared
 from gpuhost.plans.docker_packages import NAME as DOCKER
 from gpuhost.plans.nvidia_repository import NAME as NVIDIA
 from gpuhost.plans.toolkit_packages import NAME as TOOLKIT
-from gpuhost.remote.commands import put, remove, run, run_on
+from gpuhost.remote.commands import last_line, put, remove, run, run_on
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -154,7 +154,7 @@ def _download(host: Host, repository: Repository) -> bytes:
         QuoteString(
             'd=$(mktemp -d) && cd "$d" && trap \'rm -rf "$d"\' EXIT; '
             '/usr/lib/apt/apt-helper download-file "$1" key >said 2>&1 '
-            "&& base64 key || { tail -n 1 said >&2; exit 1; }"
+            "&& echo && base64 -w 0 key || { tail -n 1 said >&2; exit 1; }"
         ),
         "sh",
         QuoteString(repository.key_url),
@@ -162,7 +162,7 @@ def _download(host: Host, repository: Repository) -> bytes:
     done, output = run_on(host, command)
     if not done:
         raise ValueError(output.stderr or "the download failed")
-    text = "".join(output.stdout_lines)
+    text = last_line(output)
     if len(text) > LARGEST_KEY:
         raise ValueError("too large for a key")
     try:

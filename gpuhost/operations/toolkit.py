@@ -37,7 +37,7 @@ from gpuhost.remote.apt import (
     apt_remove,
     apt_update,
 )
-from gpuhost.remote.commands import run, script
+from gpuhost.remote.commands import docker, run, script
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.toolkit import INSTALLED, REFRESH_UNIT, RUNTIME
@@ -144,7 +144,7 @@ def _remove(snapshot: Snapshot, lock_timeout_s: int) -> Commands:
         yield apt_remove(installed, lock_timeout_s=lock_timeout_s)
     image = toolkit.proof.circumstances.image if toolkit.proof else ""
     if image.startswith(f"{OWN_IMAGE}:") and snapshot.docker.engine:
-        yield run("docker", "image", "rm", "-f", image, seconds=60)
+        yield docker("image", "rm", "-f", image, seconds=60)
     yield from apt_repositories.delete(repo, snapshot, RECORD, REFRESHED, STATIC)
 
 
@@ -170,11 +170,14 @@ def cdi(gpu: Gpu = "auto") -> Commands:
     if finding.status is not Status.FAIL:
         host.noop(f"CDI: {finding.actual}")
         return
-    if cdi_rivals(snapshot):
+    rivals = cdi_rivals(snapshot)
+    if rivals and not snapshot.toolkit.refresh_is_off:
         refuse("toolkit", f"{finding.actual}: {finding.fix}")
         return
     if snapshot.toolkit.refresh:
         yield from enable_now(snapshot, REFRESH_UNIT, seconds=60)
+    if rivals:  # The verification names them now, not the unit.
+        return
     path = specification_path(snapshot.toolkit)
     yield run("mkdir", "-p", str(PurePosixPath(path).parent))
     yield run("nvidia-ctk", "cdi", "generate", f"--output={path}", seconds=120)

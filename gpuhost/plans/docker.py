@@ -110,9 +110,8 @@ def restart_stops(snapshot: Snapshot) -> list[str]:
 def _was_to_live_restore(snapshot: Snapshot) -> bool:
     """Whether an engine that does not answer was started with live-restore."""
     file, started = snapshot.paths.get(DAEMON_JSON), snapshot.docker.service.started
-    setting = switch(snapshot, "live-restore")
     is_read = bool(file and started and file.modified <= started)
-    return is_read and setting is not None and setting.on
+    return is_read and switch(snapshot, "live-restore") is True
 
 
 def _engine(snapshot: Snapshot) -> Engine:

@@ -59,20 +59,42 @@ def _remove(flags: str) -> str:
 
 
 @dataclass(frozen=True)
-class Switch:
-    """A setting that is on or off, and where it stands."""
+class Given:
+    """The value of a setting, and where it stands. Of a flag it is a text, "" for a switch."""
 
-    on: bool
+    value: Any
     source: str
 
+    @property
+    def removal(self) -> str:
+        """How to remove it."""
+        reload = "" if self.source.endswith(DAEMON_JSON) else f"{RELOAD} and "
+        return f"remove {self.source}, then {reload}systemctl restart docker"
 
-def switch(snapshot: Snapshot, name: str) -> Switch | None:
-    """A switch of the engine, by its flag or its key: dockerd does not start with both."""
-    given = [each for each in snapshot.docker_unit.flags or () if each.flag.name == name]
-    if given:
-        return Switch(given[-1].flag.value.lower() in ("", "1", "t", "true"), str(given[-1]))
+
+def value_of(snapshot: Snapshot, name: str) -> Given | None:
+    """A setting, by its last flag or by its key, if both have this name: dockerd does not start
+    with both.
+    """
+    flags = [each for each in snapshot.docker_unit.flags or () if each.flag.name == name]
+    if flags:
+        return Given(flags[-1].flag.value, str(flags[-1]))
     value = (snapshot.docker.config.values or {}).get(name)
-    return Switch(value, f'"{name}" in {DAEMON_JSON}') if isinstance(value, bool) else None
+    return None if value is None else Given(value, f'"{name}" in {DAEMON_JSON}')
+
+
+def switch(snapshot: Snapshot, name: str) -> bool | None:
+    """A setting that is on or off; None: it is not given."""
+    given = value_of(snapshot, name)
+    value = given.value if given else None
+    if isinstance(value, str):
+        return value.lower() in ("", "1", "t", "true")
+    return value if isinstance(value, bool) else None
+
+
+def disabled_by(snapshot: Snapshot, name: str) -> Given | None:
+    """What turns a switch off; None: it is on, or not given."""
+    return value_of(snapshot, name) if switch(snapshot, name) is False else None
 
 
 def untried(snapshot: Snapshot) -> str:

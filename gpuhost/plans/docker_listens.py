@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gpuhost.domain.firewall.sockets import is_loopback, plain_address
-from gpuhost.plans.docker_flags import switch
+from gpuhost.plans.docker_flags import switch, value_of
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.units import ENGINE_SOCKET
@@ -46,7 +46,7 @@ class Endpoint:
 
 def endpoints(snapshot: Snapshot) -> list[Endpoint]:
     """Every address, the configured ones first."""
-    verified = _is_set(snapshot, "tlsverify")
+    verified = switch(snapshot, "tlsverify") is True
     configured = list(dict.fromkeys(_configured(snapshot)))
     live = list(_live(snapshot, {each.port for each in configured}))
     return [replace(each, verified=verified) for each in (*configured, *live)]
@@ -63,7 +63,7 @@ def relays(snapshot: Snapshot) -> list[str]:
 
 
 def _configured(snapshot: Snapshot) -> Iterator[Endpoint]:
-    default = TLS if _is_set(snapshot, "tls") or _is_set(snapshot, "tlsverify") else PLAIN
+    default = TLS if switch(snapshot, "tls") or switch(snapshot, "tlsverify") else PLAIN
     for each in snapshot.docker_unit.flags or ():
         if each.flag.name == "host":
             yield from _parse(each.flag.value, default, str(each))
@@ -110,16 +110,9 @@ def _live(snapshot: Snapshot, known: set[int]) -> Iterator[Endpoint]:
 
 def _may_publish(snapshot: Snapshot) -> bool:
     """Whether dockerd itself holds published ports: without its userland proxy."""
-    proxy = switch(snapshot, "userland-proxy")
-    return proxy is not None and not proxy.on
+    return switch(snapshot, "userland-proxy") is False
 
 
 def _metrics_port(snapshot: Snapshot) -> str:
-    values = snapshot.docker.config.values or {}
-    address = snapshot.docker_unit.value("metrics-addr") or str(values.get("metrics-addr") or "")
-    return address.rpartition(":")[2]
-
-
-def _is_set(snapshot: Snapshot, name: str) -> bool:
-    setting = switch(snapshot, name)
-    return setting is not None and setting.on
+    address = value_of(snapshot, "metrics-addr")
+    return str(address.value).rpartition(":")[2] if address else ""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gpuhost.plans.docker_flags import switch
+from gpuhost.plans.docker_flags import Given, disabled_by, value_of
 from gpuhost.snapshot import Snapshot
-from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.networks import DEFAULT_BRIDGE
 from gpuhost.snapshot.sysctl import FORWARDING, Assignment
 
@@ -28,33 +27,29 @@ def is_forwarding_at_boot(snapshot: Snapshot) -> bool:
     return any(line and line.value != "0" for line in lines)
 
 
-def forwarding_disabled_by(snapshot: Snapshot) -> str:
-    """What keeps dockerd from switching forwarding on, as it does when it starts; "": nothing."""
-    setting = switch(snapshot, "ip-forward")
-    return setting.source if setting and not setting.on else ""
+def forwarding_disabled_by(snapshot: Snapshot) -> Given | None:
+    """What keeps dockerd from switching forwarding on, as it does when it starts; None: nothing."""
+    return disabled_by(snapshot, "ip-forward")
 
 
-def masquerading_disabled_by(snapshot: Snapshot) -> str:
-    """What keeps dockerd from making rules, if no others masquerade; "": containers' packets are.
+def masquerading_disabled_by(snapshot: Snapshot) -> Given | None:
+    """What keeps dockerd from making rules, if no others masquerade; None: containers' packets are.
 
     (docs.docker.com/engine/network/packet-filtering-firewalls: without rules no way back is known.)
     """
-    setting = switch(snapshot, "iptables")
-    if setting is None or setting.on:
-        return ""
+    setting = disabled_by(snapshot, "iptables")
+    if setting is None:
+        return None
     ruleset = snapshot.firewall.rulesets[4]
     rules = [rule for backend in ruleset.backends for _, _, rule in backend.rules()]
     rules += [r for nft in ruleset.nft for chain in nft.chains.values() for r in chain.rules]
-    return "" if any(map(MASQUERADING.search, rules)) else setting.source
+    return None if any(map(MASQUERADING.search, rules)) else setting
 
 
-def bridge_disabled_by(snapshot: Snapshot) -> str:
-    """What takes the default bridge away, on which images are built; "": nothing."""
-    flags = [each for each in snapshot.docker_unit.flags or () if each.flag.name == "bridge"]
-    if flags and flags[-1].flag.value == "none":
-        return str(flags[-1])
-    values = snapshot.docker.config.values or {}
-    return f'"bridge": "none" in {DAEMON_JSON}' if values.get("bridge") == "none" else ""
+def bridge_disabled_by(snapshot: Snapshot) -> Given | None:
+    """What takes the default bridge away, on which images are built; None: nothing."""
+    bridge = value_of(snapshot, "bridge")
+    return bridge if bridge and bridge.value == "none" else None
 
 
 def addressless(snapshot: Snapshot) -> str:
@@ -80,7 +75,7 @@ def too_large(snapshot: Snapshot) -> TooLarge | None:
     """dockerd takes 1500 whatever the host has, as in a network inside another one (moby#22028)."""
     local = snapshot.local_networks
     interface, fits = local.way_out, local.mtu.get(local.way_out or "", 0)
-    flag = snapshot.docker_unit.value("mtu")
-    value = str((snapshot.docker.config.values or {}).get("mtu", flag))
+    given = value_of(snapshot, "mtu")
+    value = str(given.value) if given else ""
     mtu = int(value) if re.fullmatch(r"[1-9]\d{0,5}", value, re.ASCII) else DEFAULT_MTU
     return TooLarge(mtu, interface, fits) if interface and 0 < fits < mtu else None

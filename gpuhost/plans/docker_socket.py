@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpuhost.plans.docker_flags import value_of
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.engine_sockets import SocketAccess
 from gpuhost.snapshot.units import ENGINE, ENGINE_SOCKET
@@ -50,8 +51,5 @@ def open_sockets(snapshot: Snapshot) -> list[OpenSocket]:
 
 def _declared_groups(snapshot: Snapshot) -> list[str]:
     """dockerd's own setting: somebody chose that group."""
-    declared = (
-        snapshot.docker_unit.value("group"),
-        (snapshot.docker.config.values or {}).get("group"),
-    )
-    return [str(group) for group in declared if group]
+    group = value_of(snapshot, "group")
+    return [str(group.value)] if group else []

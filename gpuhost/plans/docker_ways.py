@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from gpuhost.domain.apt.mirrors import HOSTS
+from gpuhost.domain.firewall.iptables_rule import Rule
 from gpuhost.domain.firewall.nftables import DOCKER_TABLE
-from gpuhost.plans.docker_flags import switch
+from gpuhost.plans.docker_flags import Given, switch, value_of
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.netfilter import SAVED
 
 # moby, libnetwork: chains that dockerd makes whenever it starts, and that survive nothing that
-# empties the tables: iptables -F, nftables.service, csf -r, netfilter-persistent.
-CHAINS = "-j DOCKER"
+# empties the tables: iptables -F, nftables.service, csf -r, netfilter-persistent. DOCKER-USER is
+# not one of them: gpuhost's firewall makes it too.
+CHAINS = re.compile(r"DOCKER(?!-USER$)(-.*)?")
 # moby, resolvconf: what containers of the default bridge and builds ask in place of loopback.
 LAST_RESORT = "8.8.8.8 and 8.8.4.4"
 
@@ -20,8 +24,7 @@ def lost_rules(snapshot: Snapshot) -> list[str]:
     """Tables of iptables without the rules that dockerd makes when it starts; empty: none, or that
     is not known.
     """
-    setting = switch(snapshot, "iptables")
-    if (setting and not setting.on) or _uses_nftables(snapshot):
+    if switch(snapshot, "iptables") is False or uses_nftables(snapshot):
         return []
     try:
         ruleset = snapshot.firewall.rulesets[4]
@@ -30,34 +33,38 @@ def lost_rules(snapshot: Snapshot) -> list[str]:
     if ruleset.unread or snapshot.probes.get(SAVED[4]).rc != 0:
         return []
     backends = ruleset.backends
-    rules = [rule for tables in backends for rule in tables.rules()]
-    lost = []
-    if not any(t == "filter" and c == "FORWARD" and CHAINS in rule for t, c, rule in rules):
-        lost.append("filter")
+    # Few of many thousand rules are worth the time to parse them.
+    rules = [each for tables in backends for each in tables.rules() if "DOCKER" in each[2]]
+    lead = {(t, c) for t, c, rule in rules if CHAINS.fullmatch(Rule.parse(rule).target)}
+    lost = [] if ("filter", "FORWARD") in lead else ["filter"]
     has_nat = any("nat" in tables.others for tables in backends)
-    if has_nat and not any(t == "nat" and CHAINS in rule for t, _, rule in rules):
+    if has_nat and not any(table == "nat" for table, _ in lead):
         lost.append("nat")
     return lost
 
 
-def _uses_nftables(snapshot: Snapshot) -> bool:
-    values = snapshot.docker.config.values or {}
-    backend = values.get("firewall-backend", snapshot.docker_unit.value("firewall-backend"))
+def nftables_backend(snapshot: Snapshot) -> Given | None:
+    """What makes the engine use nftables; None: nothing does."""
+    backend = value_of(snapshot, "firewall-backend")
+    return backend if backend and backend.value == "nftables" else None
+
+
+def uses_nftables(snapshot: Snapshot) -> bool:
+    """Whether the engine's rules are not those of iptables, now or after its next start."""
     listed = snapshot.probes.get("nft_tables").out.splitlines()
-    return backend == "nftables" or f"table ip {DOCKER_TABLE}" in listed
+    return bool(nftables_backend(snapshot)) or f"table ip {DOCKER_TABLE}" in listed
 
 
 def without_servers(snapshot: Snapshot) -> str:
     """Which of the host's name servers containers cannot ask, if they can ask none; "": they can,
-    somebody declared others, or that is not known.
+    or somebody declared others.
     """
-    values = snapshot.docker.config.values or {}
-    servers = snapshot.local_networks.servers
-    if values.get("dns") or snapshot.docker_unit.value("dns") or servers is None:
+    local, own = snapshot.local_networks, value_of(snapshot, "dns")
+    if own and own.value:
         return ""
-    if snapshot.local_networks.for_containers(ipv6=values.get("ipv6") is True):
+    if local.for_containers(ipv6=switch(snapshot, "ipv6") is True):
         return ""
-    return ", ".join(map(str, servers)) or "none"
+    return ", ".join(map(str, local.servers)) or "none"
 
 
 def in_china(settings: Settings) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from shlex import quote
 
-from gpuhost.plans.system import noexec_mount
+from gpuhost.plans.system import allow_programs, noexec_mount
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.dpkg import OVERRIDES
 from gpuhost.snapshot.packages import DATABASE
@@ -34,6 +34,6 @@ def dpkg_fault(snapshot: Snapshot) -> DpkgFault | None:
     if mounted_on := noexec_mount(snapshot, OVERRIDES):
         return DpkgFault(
             f"{mounted_on} is mounted noexec: the scripts of packages cannot run",
-            f"mount -o remount,exec {quote(mounted_on)}; remove noexec from /etc/fstab",
+            allow_programs(mounted_on),
         )
     return None

@@ -6,8 +6,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 
 FACT = "nvidia_cards"
-BOARD = "NVIDIA Jetson"
-JETSON = "NVIDIA Jetson: its driver comes with JetPack"
+DRIVER_OF_JETSON = "NVIDIA Jetson: its driver comes with JetPack"
 
 
 def needs_gpu(snapshot: Snapshot, settings: Settings) -> bool:
@@ -16,7 +15,7 @@ def needs_gpu(snapshot: Snapshot, settings: Settings) -> bool:
     Raises NotRead if the bus could not be read.
     """
     if settings.gpu == "auto":
-        if jetson(snapshot):
+        if is_jetson(snapshot):
             return False
         return snapshot.nvidia.present or bool(cards_on_record(snapshot))
     return settings.gpu == "required"
@@ -26,18 +25,17 @@ def reason_without_driver(snapshot: Snapshot, settings: Settings) -> str:
     """Why no check of the driver applies to this host; empty if they do."""
     if settings.gpu == "none":
         return 'gpu is "none"'
-    if reason := jetson(snapshot):
-        return reason
+    if is_jetson(snapshot):
+        return DRIVER_OF_JETSON
     return "" if snapshot.nvidia.present else "no NVIDIA card on the bus"
 
 
-def jetson(snapshot: Snapshot) -> str:
-    """Why a Jetson's GPU is not judged: JetPack brings its driver, and an nvidia-smi that knows
-    few of its values; empty on other hosts."""
+def is_jetson(snapshot: Snapshot) -> bool:
+    """Whether the host is a Jetson, whose GPU is not judged; False if that is not known."""
     try:
-        return JETSON if snapshot.system.board.startswith(BOARD) else ""
+        return snapshot.system.jetson
     except NotRead:
-        return ""
+        return False
 
 
 def cards_on_record(snapshot: Snapshot) -> int:
@@ -48,7 +46,7 @@ def cards_on_record(snapshot: Snapshot) -> int:
 
 def on_record(snapshot: Snapshot, settings: Settings) -> dict[str, int]:
     """What the host records of its cards. Raises NotRead."""
-    if settings.gpu == "none" or jetson(snapshot):
+    if settings.gpu == "none" or is_jetson(snapshot):
         return {FACT: 0}
     cards = len(snapshot.nvidia.gpus) or len(snapshot.nvidia.answering)
     # A lost card is a fault: a deploy without it does not forget it, unless it was removed, which

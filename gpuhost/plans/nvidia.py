@@ -77,10 +77,12 @@ def install_plan(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
     if snapshot.system.dgx:
         return InstallPlan(why, refusal=OF_DGX)
     try:
-        plan = replace(_packages(snapshot, settings), why=why, replaces=replaces)
+        plan = _for_wasted_too(snapshot, settings) or _packages(
+            snapshot, settings, snapshot.nvidia.cards
+        )
     except (NoDriverPackagesError, UnknownRepositoryError) as error:
         return InstallPlan(why, refusal=str(error))
-    return None if _is_on_disk(snapshot, plan) else plan
+    return None if _is_on_disk(snapshot, plan) else replace(plan, why=why, replaces=replaces)
 
 
 def _is_on_disk(snapshot: Snapshot, plan: InstallPlan) -> bool:
@@ -114,20 +116,28 @@ def _containers_run(snapshot: Snapshot) -> bool:
 
 
 def plan_for_wasted(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
-    """Other kernel modules, or a newer branch, that drive the cards that are left out too.
+    """Other kernel modules, or a newer branch, that drive the cards that are left out too."""
+    plan = None if snapshot.system.dgx else _for_wasted_too(snapshot, settings)
+    if plan is None or _is_on_disk(snapshot, plan):
+        return None
+    why = f"driver {snapshot.nvidia.driver} does not drive the {wasted_cards(snapshot)[0]}"
+    return replace(plan, why=why, replaces=True)
+
+
+def _for_wasted_too(snapshot: Snapshot, settings: Settings) -> InstallPlan | None:
+    """A driver of all cards, also those that are left out; None: there is none, or no such card.
 
     An older branch may not run the programs that use the other cards: it must be declared.
     """
     driver, wasted = snapshot.nvidia.driver, wasted_cards(snapshot)
-    if not wasted or driver is None or snapshot.system.dgx:
+    if not wasted or driver is None:
         return None
     try:
-        plan = _packages(snapshot, settings)
+        plan = _packages(snapshot, settings, (*snapshot.nvidia.cards, *wasted))
     except (NoDriverPackagesError, UnknownRepositoryError):
         return None
-    if plan.packages is None or plan.packages.branch < driver.branch or _is_on_disk(snapshot, plan):
-        return None
-    return replace(plan, why=f"driver {driver} does not drive the {wasted[0]}", replaces=True)
+    is_older = plan.packages is None or plan.packages.branch < driver.branch
+    return None if is_older and settings.nvidia_branch is None else plan
 
 
 def wrong_branch(snapshot: Snapshot, settings: Settings) -> str:
@@ -187,7 +197,7 @@ def cuda_decision(snapshot: Snapshot, settings: Settings) -> Decision | None:
     return decision if decision.rule.runs else decide(driver, without_display(cards), cuda)
 
 
-def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
+def _packages(snapshot: Snapshot, settings: Settings, cards: Sequence[Card]) -> InstallPlan:
     if vgpus := snapshot.nvidia.vgpus:
         raise NoDriverPackagesError(f"{', '.join(vgpus)}: {GRID_DRIVER}")
     unknown = snapshot.nvidia.unknown_cards
@@ -199,12 +209,11 @@ def _packages(snapshot: Snapshot, settings: Settings) -> InstallPlan:
         raise NoDriverPackagesError(
             "the installed driver does not come from packages: run nvidia-uninstall first"
         )
-    cards = (*snapshot.nvidia.cards, *wasted_cards(snapshot))
     try:
         packages = _choose(snapshot, settings, cards)
     except NoDriverPackagesError:
         # A card for the console must not keep the others from their driver.
-        if without_display(cards) == cards:
+        if without_display(cards) == tuple(cards):
             raise
         packages = _choose(snapshot, settings, without_display(cards))
     headers = headers_to_install(snapshot, kernel_to_build_for(snapshot), packages.headers)

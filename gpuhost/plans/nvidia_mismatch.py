@@ -42,7 +42,7 @@ def mismatch(snapshot: Snapshot) -> Mismatch:
     if nvidia.module is None:
         return Mismatch(cause, action, reboot_helps=True)
     if snapshot.system.container.startswith("lxc"):
-        return _of_container(snapshot)
+        return _of_container(nvidia.module.version, nvidia.on_disk)
     if reason := two_drivers(snapshot):
         return Mismatch(reason, ONE_DRIVER)
     if found := _two_versions(snapshot):
@@ -63,14 +63,12 @@ def mismatch(snapshot: Snapshot) -> Mismatch:
     )
 
 
-def _of_container(snapshot: Snapshot) -> Mismatch:
+def _of_container(module: DriverVersion, libraries: DriverVersion | None) -> Mismatch:
     """LXC: the module is the host's, the libraries are the container's own."""
-    module, own = snapshot.nvidia.module, snapshot.nvidia.on_disk
-    version = module.version if module else ""
     return Mismatch(
-        f"the host of this container has driver {version}, the libraries in here are "
-        f"{own or 'of another version'}",
-        f"install version {version} in here too, without kernel modules (of the installer: "
+        f"the host of this container has driver {module}, the libraries in here are "
+        f"{libraries or 'of another version'}",
+        f"install version {module} in here too, without kernel modules (of the installer: "
         "--no-kernel-modules), whenever the host changes it",
     )
 

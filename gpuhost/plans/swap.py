@@ -118,10 +118,9 @@ def _refusal(
     return "", ""
 
 
-def masked_at_boot(snapshot: Snapshot, settings: Settings) -> list[str]:
-    """What keeps systemd from switching the file on at boot, as guides of Kubernetes do it."""
-    own = f"{unit_name(settings.swap_path)}.swap"
-    return [name for name in snapshot.units.masked if name in (SWAP_TARGET, own)]
+def boot_units(settings: Settings) -> tuple[str, str]:
+    """What switches the file on at boot. Guides of Kubernetes mask them."""
+    return SWAP_TARGET, f"{unit_name(settings.swap_path)}.swap"
 
 
 def unit_name(path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from gpuhost.domain.apt.unattended import faulty, has_security
 from gpuhost.domain.nvidia.held_packages import EXCLUDED
 from gpuhost.settings import Settings
@@ -66,6 +68,11 @@ def noexec_mount(snapshot: Snapshot, path: str) -> str:
         return ""
     mounted_on = next((each for each in ancestry(path) if each in mounts.mounted), "")
     return mounted_on if mounted_on in mounts.noexec else ""
+
+
+def allow_programs(mounted_on: str) -> str:
+    """How to undo noexec, now and at boot."""
+    return f"mount -o remount,exec {quote(mounted_on)}; remove noexec from /etc/fstab"
 
 
 def request(settings: Settings) -> Request:

@@ -49,13 +49,12 @@ def masked_units(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
     return tuple(name for name in snapshot.units.masked if name.startswith(needed))
 
 
-def _of_swap(snapshot: Snapshot, settings: Settings) -> list[str]:
+def _of_swap(snapshot: Snapshot, settings: Settings) -> tuple[str, ...]:
     try:
         planned = swap.plan(snapshot, settings)
     except NotRead:
-        return []
-    wanted = planned.size and not planned.refusal
-    return swap.masked_at_boot(snapshot, settings) if wanted else []
+        return ()
+    return swap.boot_units(settings) if planned.size and not planned.refusal else ()
 
 
 def _stopped_units(units: Units) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from gpuhost.domain.toolkit.cdi import REFRESHED, STATIC, rivals
 from gpuhost.domain.toolkit.cuda_causes import BY_CDI, CudaConditions
 from gpuhost.domain.toolkit.packages import PACKAGES
 from gpuhost.domain.toolkit.proof import Circumstances, engine_settings, hash_of, image_for
-from gpuhost.plans.gpu import needs_gpu
+from gpuhost.plans.gpu import is_jetson, needs_gpu
 from gpuhost.plans.nvidia_upkeep import FABRIC_UNIT
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
@@ -20,7 +20,11 @@ def reason_not_needed(snapshot: Snapshot, settings: Settings) -> str:
     """Why this host does not need the toolkit; empty if it does."""
     if needs_gpu(snapshot, settings):
         return ""
-    return 'gpu is "none"' if settings.gpu == "none" else "no NVIDIA card on the PCI bus"
+    if settings.gpu == "none":
+        return 'gpu is "none"'
+    if is_jetson(snapshot):
+        return "NVIDIA Jetson: its toolkit comes with JetPack"
+    return "no NVIDIA card on the PCI bus"
 
 
 def circumstances(snapshot: Snapshot, settings: Settings) -> Circumstances | None:

@@ -12,6 +12,7 @@ from gpuhost.appfile.gpu import Variant
 from gpuhost.appfile.model import XGpuhost
 from gpuhost.domain.nvidia.driver_state import SENTENCES
 from gpuhost.domain.nvidia.smi import Gpu
+from gpuhost.plans.gpu import is_jetson
 from gpuhost.plans.nvidia_health import unusable_cards
 from gpuhost.release.cards import has_id, mismatch, unread
 from gpuhost.settings import Settings
@@ -164,6 +165,8 @@ def _no_cards(snapshot: Snapshot, settings: Settings) -> str:
     if settings.gpu == "none":
         return 'gpu is "none"'
     if not snapshot.nvidia.present:
+        if is_jetson(snapshot):
+            return "nvidia-smi does not list this Jetson's GPU"
         return "the host has no NVIDIA card"
     if not snapshot.nvidia.works:
         state = snapshot.nvidia.diagnosis.state

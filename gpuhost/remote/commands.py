@@ -31,6 +31,16 @@ def run(*words: str | int | float, seconds: int = QUICK) -> StringCommand:
     return _limited(seconds, *_quoted(words))
 
 
+def docker(*words: str, seconds: int = QUICK) -> StringCommand:
+    """A command of docker, which asks the host's own engine."""
+    return run("sh", "-c", f'{own_engine()}; exec docker "$@"', "sh", *words, seconds=seconds)
+
+
+def own_engine() -> str:
+    """The line of own_engine.sh."""
+    return script_text("own_engine.sh").splitlines()[-1]
+
+
 def script(name: str, *arguments: str | int, seconds: int) -> StringCommand:
     """One of the scripts in gpuhost/remote, sent on stdin, with its arguments."""
     return _limited(seconds, "sh", "-s", "--", *_quoted(arguments), stdin=script_text(name))
@@ -102,10 +112,21 @@ def run_on(host: Host, command: StringCommand, **more: Any) -> tuple[bool, Comma
         return False, CommandOutput([OutputLine("stderr", str(error) or "the connection was lost")])
 
 
+def last_line(output: CommandOutput) -> str:
+    """An answer of one line, without what the login shell printed before it: bash reads ~/.bashrc
+    also for one command. "": none. A greeting may not end its line: such a command does it first.
+    """
+    return output.stdout_lines[-1] if output.stdout_lines else ""
+
+
 @cache
 def script_text(name: str) -> str:
     """The text of a file in gpuhost/remote; a line @NAME@ in it stands for another of them."""
-    text = files("gpuhost.remote").joinpath(name).read_text(encoding="utf-8")
+    return insert(files("gpuhost.remote").joinpath(name).read_text(encoding="utf-8"))
+
+
+def insert(text: str) -> str:
+    """The files of gpuhost/remote for the lines of a script that stand for them."""
     return INSERTED.sub(lambda line: script_text(line[1]).rstrip(), text)
 
 

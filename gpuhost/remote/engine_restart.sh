@@ -1,6 +1,7 @@
 # Restart the engine. If it does not start, or does not answer, the reason is the error output.
 # shellcheck shell=sh
 set -u
+@own_engine.sh@
 began=$(date +%s)
 
 # After a few quick starts in a row, systemd refuses the next one: reset its counter.

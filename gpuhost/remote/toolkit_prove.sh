@@ -4,6 +4,7 @@
 # this host's C library, because registries may be unreachable.
 # shellcheck shell=sh
 set -u
+@own_engine.sh@
 record=$1 driver=$2 toolkit=$3 engine=$4 image=$5 config=$6 settings=$7 own=$8
 limit=120
 container=gpuhost-gpu-test

@@ -14,9 +14,10 @@ import pwd
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 LARGEST = 1 << 20
 MOST = 50
@@ -32,14 +33,20 @@ RENDERED = ("compose.yaml", "nginx.conf")
 SECONDS = 5
 
 
-def content(path: Path, largest: int = LARGEST) -> bytes:
-    """Of a regular file: a pipe would never end, a device is not even opened. Raises OSError."""
+def content(path: Path, largest: int = LARGEST, *, is_end: bool = False) -> bytes:
+    """Of a regular file: a pipe would never end, a device is not even opened. Raises OSError.
+
+    + is_end: its end, where it is larger
+    """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(f"{path} is not a regular file")
     # A container may have put something else there meanwhile.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        opened = os.fstat(file.fileno())
+        if not stat.S_ISREG(opened.st_mode):
             raise OSError(f"{path} is not a regular file")
+        if is_end:
+            file.seek(max(0, opened.st_size - largest))
         return file.read(largest)
 
 
@@ -139,25 +146,37 @@ def runner_is_intact(link: Path) -> bool:
 
 
 def run(*words: str, stdin: str = "") -> dict[str, str]:
-    """The output of a command, or its error in one line."""
+    """The output of a command, or its error in one line; one that prints too much is ended."""
     # systemd evaluates calendars in the time zone of the host.
     environment = {key: value for key, value in os.environ.items() if key != "TZ"}
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(
-            words,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            env=environment,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        with os.fdopen(os.memfd_create("stdin"), "w+b") as given:
+            given.write(stdin.encode())
+            given.seek(0)
+            process = subprocess.Popen(
+                words, stdin=given, stdout=pipe, stderr=pipe, env=environment
+            )
+    except OSError as error:
         return {"out": "", "said": f"{words[0]}: {error.__class__.__name__}"}
-    if done.returncode == 0:
-        return {"out": done.stdout, "said": ""}
-    last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    timer = threading.Timer(SECONDS, process.kill)
+    timer.start()
+    with process:
+        out, err = (beginning(process, stream) for stream in (process.stdout, process.stderr))
+    timer.cancel()
+    if process.returncode == 0:
+        return {"out": out, "said": ""}
+    status = f"exit status {process.returncode}"
+    why = f"ended after {SECONDS} s or too much output" if process.returncode < 0 else status
+    last = (err.strip().splitlines() or [why])[-1]
     return {"out": "", "said": f"{words[0]}: {last}"}
+
+
+def beginning(process: subprocess.Popen[bytes], stream: IO[bytes] | None) -> str:
+    found = stream.read(LARGEST) if stream else b""
+    if len(found) == LARGEST:
+        process.kill()
+    return found.decode("utf-8", "replace")
 
 
 def describe_site(home: Path, site: dict[str, Any]) -> dict[str, Any]:
@@ -200,8 +219,7 @@ def schedule(home: Path, declared: dict[str, Any], newest: float | None) -> dict
 
 def last_of_history(path: Path) -> dict[str, Any] | None:
     try:
-        # The runner keeps it smaller.
-        value = parsed(content(path, LARGEST * 16).splitlines()[-1])
+        value = parsed(content(path, is_end=True).splitlines()[-1])
         return {key: value.get(key) for key in OF_THE_HISTORY}
     except (OSError, ValueError, LookupError, AttributeError, RecursionError):
         return None

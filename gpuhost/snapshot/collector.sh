@@ -85,10 +85,8 @@ main() {
     # Programs in Go, docker and its plugins, collect garbage from 40 MB on, not from 4 MB: at less
     # they would several times, and take a third longer.
     GOGC=1000
-    # The host's own engine, whatever /etc/environment or `docker context use` name for others.
-    unset DOCKER_HOST DOCKER_TLS DOCKER_TLS_VERIFY DOCKER_CERT_PATH
-    DOCKER_CONTEXT=default
-    export LC_ALL TZ PATH GOGC DOCKER_CONTEXT
+    export LC_ALL TZ PATH GOGC
+@own_engine.sh@
     umask 077
     work=
     trap 'rm -rf "$work"' EXIT

@@ -6,6 +6,7 @@ DKMS keeps the log of a build beside its files until the build succeeds (do_buil
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from gpuhost.snapshot.probes import Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
@@ -29,17 +30,30 @@ REQUEST = Request(
 )
 
 
-def read_failed_builds(probes: Probes) -> dict[str, str]:
-    """The first error of the last build that failed, by kernel, with the kernel's own compiler if
-    another one was used."""
-    failed: dict[str, str] = {}
+@dataclass(frozen=True)
+class FailedBuild:
+    """+ error: the first one
+    + compiler: the kernel's own, "gcc-12", if another one was used; "": it was not, or is not named
+    """
+
+    error: str
+    compiler: str = ""
+
+    def __str__(self) -> str:
+        return self.error + (f" (the kernel was built by {self.compiler})" if self.compiler else "")
+
+
+def read_failed_builds(probes: Probes) -> dict[str, FailedBuild]:
+    """The last build that failed, by kernel."""
+    failed: dict[str, FailedBuild] = {}
     kernel = compiler = ""
     for line in probes.output("failed_builds", allow=(0, 1, 2)).splitlines():
         path, _, text = line.partition(":")
         if match := FIRST_LINE.match(text):
             kernel, compiler = match[1], ""
         elif match := COMPILER.fullmatch(text):
-            compiler = f" (the kernel was built by gcc-{match[1]})"
+            compiler = f"gcc-{match[1]}"
         elif kernel and kernel not in failed:
-            failed[kernel] = text.replace(f"{path.rpartition('/')[0]}/", "") + compiler
+            error = text.replace(f"{path.rpartition('/')[0]}/", "")
+            failed[kernel] = FailedBuild(error, compiler)
     return failed

@@ -11,7 +11,7 @@ from gpuhost.domain import modprobe
 from gpuhost.domain.modprobe import Block, Line, module_name
 from gpuhost.domain.nvidia.rivals import MODULES
 from gpuhost.snapshot.boot_entry import BootEntry, read_boot_entry
-from gpuhost.snapshot.failed_builds import read_failed_builds
+from gpuhost.snapshot.failed_builds import FailedBuild, read_failed_builds
 from gpuhost.snapshot.probes import NotRead, Probe, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
@@ -82,7 +82,7 @@ class Kernels:
     + boot: the kernel of the next boot
     + blocks: what keeps a module of NVIDIA or of a rival from being loaded
     + buildable: the kernels whose headers are on disk
-    + failed_builds: the error of each kernel whose last build failed
+    + failed_builds: the last build for each kernel for which it failed
     """
 
     running: str
@@ -93,7 +93,7 @@ class Kernels:
     boot: BootEntry
     blocks: tuple[Line, ...] = ()
     buildable: frozenset[str] = field(default_factory=frozenset)
-    failed_builds: dict[str, str] = field(default_factory=dict)
+    failed_builds: dict[str, FailedBuild] = field(default_factory=dict)
 
     @property
     def next(self) -> str | None:

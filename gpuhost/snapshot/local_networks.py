@@ -14,9 +14,8 @@ from gpuhost.snapshot.request import ProbeCommand, Request
 
 # The second has the servers where the first names only systemd-resolved.
 RESOLVERS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
-NAME_SERVER = re.compile(r"^\s*nameserver\s+(\d{1,3}(?:\.\d{1,3}){3})\s*$", re.MULTILINE)
-ANY_SERVER = re.compile(r"^\s*nameserver\s+([0-9A-Fa-f:.]+\S*)\s*$", re.MULTILINE)
-STUB, MISSING = IPv4Address("127.0.0.53"), "No such file"
+NAME_SERVER = re.compile(r"^\s*nameserver\s+([0-9A-Fa-f:.]+\S*)\s*$", re.MULTILINE)
+STUB = IPv4Address("127.0.0.53")
 # Of `ip -o address show`.
 ADDRESSED = re.compile(r"^\d+: ([^\s@]+)\S* +inet ", re.MULTILINE)
 NOWHERE = "00000000"
@@ -40,7 +39,7 @@ class LocalNetworks:
     + way_out: the interface of the default route; None: not known
     + mtu: of each interface
     + login: where this login comes from; None: not over SSH, or over IPv6
-    + servers: of the file that Docker reads, IPv6 too; None: it was not read
+    + servers: of the file that Docker reads, IPv6 too
     + has_gateway: some route leads beyond the links
     """
 
@@ -50,53 +49,37 @@ class LocalNetworks:
     way_out: str | None
     mtu: Mapping[str, int]
     login: IPv4Address | None
-    servers: tuple[IPv4Address | IPv6Address, ...] | None = None
-    has_gateway: bool = False
+    servers: tuple[IPv4Address | IPv6Address, ...]
+    has_gateway: bool
 
     def for_containers(self, *, ipv6: bool) -> list[IPv4Address | IPv6Address]:
         """The servers that a container of the default bridge can ask: none on the host's own
         loopback, and without an IPv6 network none of IPv6.
         """
-        return [
-            one for one in self.servers or () if not one.is_loopback and (ipv6 or one.version == 4)
-        ]
+        return [one for one in self.servers if not one.is_loopback and (ipv6 or one.version == 4)]
 
     @classmethod
     def read(cls, probes: Probes) -> LocalNetworks:
-        servers = {
-            address
-            for path in RESOLVERS
-            for text in NAME_SERVER.findall(probes.file(path) or "")
-            if (address := _address(text)) and not address.is_loopback
-        }
+        first, second = (_name_servers(probes.file(path) or "") for path in RESOLVERS)
+        outside = {one for one in (*first, *second) if not one.is_loopback}
+        routes = probes.file(ROUTES) or ""
         client = probes.get("ssh_connection").out.split()[:1]
         return cls(
-            tuple(_links(probes.file(ROUTES) or "")),
+            tuple(_links(routes)),
             frozenset(ADDRESSED.findall(probes.get("addresses").out)),
-            tuple(sorted(servers)),
-            default_interface(probes.file(ROUTES) or ""),
+            tuple(sorted(one for one in outside if isinstance(one, IPv4Address))),
+            default_interface(routes),
             {name: int(size) for name, size in MTU.findall(_mtu(probes))},
             _address(client[0]) if client else None,
-            _servers(probes),
-            any(gateway != NOWHERE for gateway in _gateways(probes.file(ROUTES) or "")),
+            # moby reads the second file where the first names nobody but systemd-resolved.
+            second if first == (STUB,) else first,
+            any(gateway != NOWHERE for gateway in _gateways(routes)),
         )
 
 
-def _servers(probes: Probes) -> tuple[IPv4Address | IPv6Address, ...] | None:
-    """moby reads the second file where the first names nobody but systemd-resolved."""
-    first, second = (_named(probes.file(path) or "") for path in RESOLVERS)
-    if probes.file(RESOLVERS[0]) is None and f"{RESOLVERS[0]}: {MISSING}" not in _errors(probes):
-        return None
-    return second if first == (STUB,) else first
-
-
-def _errors(probes: Probes) -> str:
-    return probes.get("files").err
-
-
-def _named(text: str) -> tuple[IPv4Address | IPv6Address, ...]:
+def _name_servers(text: str) -> tuple[IPv4Address | IPv6Address, ...]:
     found = []
-    for name in ANY_SERVER.findall(text):
+    for name in NAME_SERVER.findall(text):
         with suppress(ValueError):
             found.append(ip_address(name.partition("%")[0]))
     return tuple(found)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
+from gpuhost.snapshot.paths import state_in
 from gpuhost.snapshot.probes import NotRead, Probes
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 # db:Status-Abbrev: "ii" is installed, "hi" is held and installed.
 QUERY = r"dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n'"
 DATABASE = "/var/lib/dpkg/status"
-# As a power failure leaves it: dpkg then knows no package (PathState's line of `stat`).
-EMPTY = re.compile(rf"^\d+ \S+ \S+ 0 .*{DATABASE}$", re.MULTILINE)
 MISSING = f"{DATABASE}: No such file or directory"
 # dpkg-query(1): 1 if a package was not found, 2 if the database could not be read.
 UNREADABLE = 2
@@ -45,8 +43,9 @@ def database_complaint(probes: Probes) -> str:
     # dpkg-query itself only says that it finds no package (dpkg 1.21.22).
     if "dpkg_unfinished" in probes and MISSING in probes.get("dpkg_unfinished").err:
         return f"there is no {DATABASE}, dpkg's database"
-    listed = probes.get("paths").out if "paths" in probes else ""
-    return f"dpkg's database, {DATABASE}, is empty" if EMPTY.search(listed) else ""
+    database = state_in(probes.get("paths").out if "paths" in probes else "", DATABASE)
+    # As a power failure leaves it: dpkg then knows no package.
+    return f"dpkg's database, {DATABASE}, is empty" if database and not database.size else ""
 
 
 # Many parsers use the packages of the same snapshot.

@@ -61,6 +61,12 @@ class Paths:
         return cls(known)
 
 
+def state_in(listed: str, path: str) -> PathState | None:
+    """The state of one path in the output of `stat`; None if it is not there."""
+    line = next((line for line in listed.splitlines() if line.endswith(f" {path}")), "")
+    return _path_state(line, {})
+
+
 def _hashes(probes: Probes) -> dict[str, str]:
     if "hashes" not in probes:
         return {}

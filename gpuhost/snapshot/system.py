@@ -25,6 +25,7 @@ UNSYNCHRONISED = 16_000_000
 OS_RELEASE, HOSTS = "/etc/os-release", "/etc/hosts"
 FIRST_PROCESS, CONTAINER = "/proc/1/comm", "/run/systemd/container"
 PROXMOX_PACKAGES = ("proxmox-ve", "pve-manager")
+JETSON = "NVIDIA Jetson"
 TEGRA = "/etc/nv_tegra_release"
 # NVIDIA's own systems: Ubuntu with their kernel and drivers. The file has a serial number too.
 DGX = "/etc/dgx-release"
@@ -103,6 +104,11 @@ class System:
     def wsl(self) -> bool:
         """Windows Subsystem for Linux."""
         return "microsoft" in self.kernel.lower()
+
+    @property
+    def jetson(self) -> bool:
+        """JetPack brings its driver, its toolkit, and an nvidia-smi that knows few values."""
+        return self.board.startswith(JETSON)
 
     @property
     def architecture(self) -> str:
@@ -206,7 +212,7 @@ def _board(probes: Probes) -> str:
     compatible = probes.file(BOARD_COMPATIBLE) or ""
     tegra = probes.file(TEGRA) is not None or "tegra" in compatible
     if tegra:
-        return f"NVIDIA Jetson ({model})" if model else "NVIDIA Jetson"
+        return f"{JETSON} ({model})" if model else JETSON
     return "" if model in VIRTUAL else model
 
 

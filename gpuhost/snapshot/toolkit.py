@@ -84,6 +84,11 @@ class Toolkit:
             config=parse_config(probes.file(CONFIG)),
         )
 
+    @property
+    def refresh_is_off(self) -> bool:
+        """Whether the unit that keeps the specification fresh does not run, now or at boot."""
+        return bool(self.refresh and not (self.refresh.enabled and self.refresh.active))
+
 
 def _refresh(probes: Probes) -> Unit | None:
     """The unit, if its file exists: after a downgrade systemd knows it until it reloads."""

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gpuhost.remote.commands import docker, own_engine, script_text
+
 SCRIPTS = {
     file.name: file.read_text(encoding="utf-8")
     for file in files("gpuhost.remote").iterdir()
@@ -29,6 +31,23 @@ def unbounded(text: str) -> list[str]:
 @pytest.mark.parametrize("name", sorted(SCRIPTS))
 def test_every_wait_has_a_limit(name: str) -> None:
     assert unbounded(SCRIPTS[name]) == []
+
+
+ASKS = re.compile(rf"(?m){BEGINS}timeout [^|;&]*?\bdocker ")
+
+
+def test_docker_asks_the_hosts_own_engine(tmp_path: Path) -> None:
+    """Whatever /etc/environment names: every script that calls docker, and single commands."""
+    asking = {name for name, text in SCRIPTS.items() if ASKS.search(script_text(name))}
+    assert asking == {"docker_config.sh", "engine_restart.sh", "toolkit_prove.sh"}
+    assert all(own_engine() in script_text(name) for name in asking)
+    (tmp_path / "docker").write_text('#!/bin/sh\necho "$* ${DOCKER_HOST-none} $DOCKER_CONTEXT"\n')
+    (tmp_path / "docker").chmod(0o755)
+    command = docker("image", "rm", "a b").get_raw_value()
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    other = {"DOCKER_HOST": "tcp://192.0.2.1:2375", "DOCKER_CONTEXT": "other", "PATH": path}
+    shown = subprocess.check_output(["sh", "-c", command], env=other, text=True)
+    assert shown == "image rm a b none default\n"
 
 
 def test_bounded_waits_are_accepted() -> None:

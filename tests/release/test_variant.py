@@ -27,7 +27,7 @@ def _host(case: dict[str, Any]) -> Snapshot:
             for index, name, mib, capability, mig in case["cards"]
         )
         probes = {"nvidia_query": {"rc": 0, "out": "\n".join(rows)}}
-    return snapshot_of({"host": case["host"], "probes": probes})
+    return snapshot_of({"host": case["host"], "probes": probes, "files": case.get("files", {})})
 
 
 def _app(case: dict[str, Any], directory: Path) -> App:
@@ -73,4 +73,4 @@ def test_variant(case: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_the_number_of_cases() -> None:
-    assert len(CASES) == 56
+    assert len(CASES) == 57

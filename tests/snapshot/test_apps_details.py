@@ -20,7 +20,7 @@ from gpuhost.runner.lib.files import point, write_json
 from gpuhost.runner.plan import Backup, Directory, Nginx, Secret, Verify
 from gpuhost.runner.stages import fingerprint
 from gpuhost.runner.state.release import Release
-from gpuhost.snapshot import Probe, Probes
+from gpuhost.snapshot import Probe, Probes, apps_on_host
 from gpuhost.snapshot.app_state import AppState, BackupUnits
 from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apps_details import Details
@@ -291,6 +291,32 @@ def test_the_last_operation(release: Release) -> None:
     text = "".join(f"{json.dumps({**line, 'said': SECRET})}\n" for line in lines)
     (release.app.home / "history.jsonl").write_text(text)
     assert details(release).last == {"kind": "restore", "state": "failed"}
+
+
+def test_the_last_operation_of_a_history_that_has_grown_too_large(release: Release) -> None:
+    with (release.app.home / "history.jsonl").open("wb") as file:
+        file.truncate(20 << 20)
+        file.seek(0, os.SEEK_END)
+        file.write(b'\n{"kind": "restore", "state": "failed"}\n')
+    assert details(release).last == {"kind": "restore", "state": "failed"}
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo a; echo b >&2", {"out": "a\n", "said": ""}),
+        ("echo a; echo b >&2; exit 3", {"out": "", "said": "sh: b"}),
+        ("exit 3", {"out": "", "said": "sh: exit status 3"}),
+        ("exec yes", {"out": "", "said": "sh: ended after 1 s or too much output"}),
+        ("exec sleep 60", {"out": "", "said": "sh: ended after 1 s or too much output"}),
+        ("exec yes b >&2", {"out": "", "said": "sh: b"}),
+    ],
+)
+def test_what_a_program_prints_and_its_time_are_limited(
+    monkeypatch: pytest.MonkeyPatch, script: str, expected: dict[str, str]
+) -> None:
+    monkeypatch.setattr(apps_on_host, "SECONDS", 1)
+    assert apps_on_host.run("sh", "-c", script) == expected
 
 
 @pytest.mark.parametrize("text", ["[]", "null", '{"files": 1}', '{"files": {"/x": []}}'])

@@ -20,6 +20,7 @@ from gpuhost.domain.toolkit.cuda_answer import CudaAnswer, parse_answer
 from gpuhost.domain.toolkit.cuda_causes import CudaConditions, cuda_cause
 from tests.lab.cards import CUDA
 from tests.lab.process import need
+from tests.toolkit.test_proof import ONLY_PRINTS
 
 PROGRAM = files("gpuhost.remote").joinpath("cuda_call.py").read_text("utf-8")
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "toolkit"
@@ -93,6 +94,7 @@ def test_the_cause_of_an_answer(case: dict[str, Any]) -> None:
     known = cuda_cause(answer, CudaConditions(**case.get("known", {})))
     assert re.search(case["cause"], known.cause), known
     assert re.search(case.get("fix", ""), known.fix), known
+    assert not re.search(ONLY_PRINTS, known.fix)
     assert "reboot" not in known.fix, "nvidia-smi works: a reboot changes nothing"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from gpuhost.checks.deployed import OLDER, deployed_check
 from gpuhost.checks.deployed.deployed_app import DeployedApp
 from gpuhost.checks.finding import Verdict, fail, ok, skip
+from gpuhost.plans.docker_flags import switch
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.containers import Binding, InspectedContainer
 
@@ -32,7 +33,9 @@ def ports(app: DeployedApp) -> Verdict:
 
 
 def _published(app: DeployedApp) -> Iterator[str]:
-    sockets = None if _needs_no_socket(app.snapshot) else listening(app.snapshot)
+    # Without its proxy the engine publishes ports by kernel rules only.
+    has_sockets = switch(app.snapshot, "userland-proxy") is not False
+    sockets = listening(app.snapshot) if has_sockets else None
     for name, service in app.details.services.items():
         containers = [container for container in app.containers if container.service == name]
         declared = frozenset(map(Binding.parse, service.ports))
@@ -77,11 +80,6 @@ def _matches(bound: Binding, declared: Binding) -> bool:
     if not (first.isdecimal() and bound.ports.isdecimal()):
         return bound == declared
     return int(first) <= int(bound.ports) <= int(last if last.isdecimal() else first)
-
-
-def _needs_no_socket(snapshot: Snapshot) -> bool:
-    """Whether the engine publishes ports by kernel rules only."""
-    return (snapshot.docker.config.values or {}).get("userland-proxy") is False
 
 
 def listening(snapshot: Snapshot) -> frozenset[tuple[str, str]]:

@@ -38,12 +38,12 @@ EXPECTED = "the kernel forwards, and the engine makes its rules"
 def network(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    if source := masquerading_disabled_by(snapshot):
+    if by := masquerading_disabled_by(snapshot):
         return fail(
             EXPECTED,
             "containers reach no other machine: the engine makes no rules, and none masquerades",
-            evidence=source,
-            fix=f"remove {source}, {_after(source)}; to limit published ports, use firewall_allow",
+            evidence=by.source,
+            fix=f"{by.removal}; to limit published ports, use firewall_allow",
         )
     if lost := lost_rules(snapshot):
         return fail(
@@ -63,12 +63,12 @@ def network(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix="networkctl; nmcli device: let them leave docker0, br-* and veth* unmanaged, then "
             "systemctl restart docker",
         )
-    if source := bridge_disabled_by(snapshot):
+    if by := bridge_disabled_by(snapshot):
         built = warn(
             EXPECTED,
             "images are built without a network",
-            evidence=source,
-            fix=f"remove {source}, {_after(source)}",
+            evidence=by.source,
+            fix=by.removal,
         )
     else:
         built = _names(snapshot, settings)
@@ -106,16 +106,12 @@ def _packets(snapshot: Snapshot) -> str:
     )
 
 
-def _after(source: str) -> str:
-    reload = "" if source.endswith(DAEMON_JSON) else "systemctl daemon-reload and "
-    return f"then {reload}systemctl restart docker"
-
-
 def _forwarding(snapshot: Snapshot, engine: Engine) -> Verdict | None:
     lines = ", ".join(map(str, not_forwarding(snapshot)))
-    left_off = forwarding_disabled_by(snapshot)
+    by = forwarding_disabled_by(snapshot)
+    left_off = by.source if by else ""
     fixes = [f"delete {lines}, or set it to 1"] if lines else []
-    fixes += [f"remove {left_off}, {_after(left_off)}"] if left_off else []
+    fixes += [by.removal] if by else []
     fix, boot = "; ".join(fixes), "after the next boot containers"
     if not engine.forwards:
         actual = f"containers have no network: {IP_FORWARD} is 0"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from shlex import quote
-
 from gpuhost.checks.finding import Verdict, later, ok, warn
 from gpuhost.checks.registry import check
-from gpuhost.plans.system import noexec_mount
+from gpuhost.plans.system import allow_programs, noexec_mount
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 
@@ -25,7 +23,7 @@ def storage(snapshot: Snapshot, settings: Settings) -> Verdict:
             f"{mounted_on} is mounted noexec: no program in a volume can be started, and with some "
             "drivers none in a container",
             evidence='"permission denied" by exec',
-            fix=f"mount -o remount,exec {quote(mounted_on)}; remove noexec from /etc/fstab",
+            fix=allow_programs(mounted_on),
         )
     if not engine.d_type:
         return warn(

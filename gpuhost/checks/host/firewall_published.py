@@ -7,11 +7,15 @@ from gpuhost.checks.host.firewall import where_enabled
 from gpuhost.checks.registry import check
 from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.firewall.published import fault
+from gpuhost.plans.docker_ways import nftables_backend, uses_nftables
 from gpuhost.plans.firewall import follows_ufw, published_files
 from gpuhost.plans.firewall_files import LOAD_UNIT, UNDO_UNIT, host_files
 from gpuhost.plans.firewall_in_use import closed_ports, published_ports
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.docker import DAEMON_JSON
+
+IPTABLES = f'set "firewall-backend": "iptables" in {DAEMON_JSON}, then systemctl restart docker'
 
 
 @check(
@@ -21,11 +25,12 @@ from gpuhost.snapshot import Snapshot
 @where_enabled
 def published(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = f"published ports pass through {LOAD_UNIT}'s rules"
-    if (snapshot.docker.config.values or {}).get("firewall-backend") == "nftables":
+    if uses_nftables(snapshot):
+        by = nftables_backend(snapshot)
         return fail(
             expected,
             "Docker's nftables backend has no DOCKER-USER chain",
-            fix="remove firewall-backend from /etc/docker/daemon.json and restart Docker",
+            fix=by.removal if by else IPTABLES,
         )
     problem = published_fault(snapshot, settings)
     return fail(expected, problem, fix=AGAIN) if problem else ok(expected)

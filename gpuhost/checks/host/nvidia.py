@@ -11,7 +11,7 @@ from gpuhost.domain.nvidia.display import driven_together, why_left_out
 from gpuhost.domain.nvidia.driver_choice import module_flavour
 from gpuhost.domain.nvidia.pci import PciDevice, card_of_device, slot_of
 from gpuhost.domain.nvidia.refusals import Refusal
-from gpuhost.plans.gpu import cards_on_record, jetson, reason_without_driver
+from gpuhost.plans.gpu import DRIVER_OF_JETSON, cards_on_record, is_jetson, reason_without_driver
 from gpuhost.plans.nvidia import install_plan, plan_for_wasted, reboot_reason
 from gpuhost.plans.nvidia_unfit import computes, not_started, refusals
 from gpuhost.settings import Settings
@@ -40,8 +40,8 @@ WINDOWS = (
 def card(snapshot: Snapshot, settings: Settings) -> Verdict:
     if settings.gpu == "none":
         return skip('gpu is "none"')
-    if reason := jetson(snapshot):
-        return skip(reason)
+    if is_jetson(snapshot):
+        return skip(DRIVER_OF_JETSON)
     names = ", ".join(map(name_of, snapshot.nvidia.gpus)) or ", ".join(
         gpu.name for gpu in snapshot.nvidia.answering
     )
@@ -179,7 +179,7 @@ def _silent(snapshot: Snapshot) -> list[str]:
 
 def _refused(snapshot: Snapshot) -> list[Refusal]:
     """What the driver says of the cards that do not answer."""
-    slots = {slot_of(gpu.slot)[:-2] for gpu in _silent_devices(snapshot)}
+    slots = {gpu.place for gpu in _silent_devices(snapshot)}
     return [one for one in refusals(snapshot) if one.card in slots]
 
 

@@ -15,6 +15,7 @@ from gpuhost.plans.nvidia_loading import blocked_by, rivals_at_next_boot, strang
 from gpuhost.plans.nvidia_upkeep import BLACKLIST
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
+from gpuhost.snapshot.failed_builds import FailedBuild
 from gpuhost.snapshot.secure_boot import Key
 
 ENROL = (
@@ -31,8 +32,7 @@ REFUSED = {
     Key.MISSING: ("the key of the modules is not enrolled", ENROL),
     Key.NONE: ("no key signs the modules", ENROL),
 }
-COMPILER = re.compile(r"gcc-\d{1,2}\b", re.ASCII)
-LACKED = re.compile(r"unrecognized command|gcc-\d{1,2}: (?:command )?not found", re.ASCII)
+LACKED = re.compile(r"unrecognized command|(gcc-\d{1,2}): (?:command )?not found", re.ASCII)
 ANY_COMPILER = "install the compiler of this kernel (CC_VERSION in /lib/modules/*/build/.config)"
 IF_IT_FAILS = (
     "if that fails too, this driver does not fit this kernel: boot another one, or install a newer "
@@ -144,22 +144,23 @@ def next_boot(snapshot: Snapshot, settings: Settings) -> Verdict:
     not_loaded = snapshot.nvidia.diagnosis.state is DriverState.MODULE_NOT_LOADED
     if kernels.next == kernels.running and not_loaded:
         return later("the running kernel has none either: see nvidia.driver")
-    error = kernels.failed_builds.get(kernels.next)
+    failed = kernels.failed_builds.get(kernels.next)
     have = ", ".join(kernels.nvidia) or "no kernel"
     return fail(
         f"a module for {kernels.next}",
         "none: the next boot has no driver",
-        evidence=f"its last build failed: {error}" if error else f"modules exist for: {have}",
+        evidence=f"its last build failed: {failed}" if failed else f"modules exist for: {have}",
         fix=_rebuild(snapshot, kernels.next),
     )
 
 
-def _missing_compiler(error: str) -> str:
+def _missing_compiler(failed: FailedBuild) -> str:
     """How to get the compiler that a failed build lacked; empty: that was not the fault."""
-    if not LACKED.search(error):
+    lacked = LACKED.search(failed.error)
+    if not lacked:
         return ""
-    match = COMPILER.search(error)
-    return f"apt-get install {match[0]}, the compiler of this kernel" if match else ANY_COMPILER
+    compiler = failed.compiler or lacked[1]
+    return f"apt-get install {compiler}, the compiler of this kernel" if compiler else ANY_COMPILER
 
 
 def _any_kernel(snapshot: Snapshot) -> Verdict:
@@ -178,10 +179,10 @@ def _any_kernel(snapshot: Snapshot) -> Verdict:
 def _rebuild(snapshot: Snapshot, release: str) -> str:
     kernel, kernels = quote(release), snapshot.kernels
     if release in kernels.buildable:
-        compiler = _missing_compiler(kernels.failed_builds.get(release, ""))
+        failed = kernels.failed_builds.get(release)
         again = f"dkms install --force -k {kernel} MODULE/VERSION, as dkms status names the module"
-        if compiler:
+        if failed and (compiler := _missing_compiler(failed)):
             return f"{compiler}; {again}"
-        return f"{again}; {IF_IT_FAILS}" if release in kernels.failed_builds else again
+        return f"{again}; {IF_IT_FAILS}" if failed else again
     headers = " ".join(map(quote, headers_of(snapshot, release)))
     return f"apt-get install {headers}; dkms autoinstall -k {kernel}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
-from gpuhost.domain.nvidia.pci import card_of_device, slot_of
+from gpuhost.domain.nvidia.pci import card_of_device
 from gpuhost.domain.nvidia.xid import CardError
 from gpuhost.plans.gpu import reason_without_driver
 from gpuhost.plans.nvidia_health import is_settled
@@ -64,7 +64,7 @@ def _answers(card: str, snapshot: Snapshot) -> bool:
         return False
     if not card:
         return bool(answering) and len(answering) >= len(snapshot.nvidia.gpus)
-    return any(gpu.slot[:-2] == card for gpu in answering)
+    return any(gpu.place == card for gpu in answering)
 
 
 def _in_words(error: CardError, snapshot: Snapshot) -> str:
@@ -77,7 +77,7 @@ def _card(error: CardError, snapshot: Snapshot) -> str:
     """The card's model and bus address."""
     address = error.card or "a card"
     for device in snapshot.nvidia.gpus:
-        known = card_of_device(device.device) if slot_of(device.slot)[:-2] == error.card else None
+        known = card_of_device(device.device) if device.place == error.card else None
         if known:
             return f"{known.model} at {address}"
     return address

@@ -9,7 +9,6 @@ from gpuhost.checks.finding import Verdict, fail, ok, skip, warn
 from gpuhost.checks.registry import check
 from gpuhost.domain.advice import AGAIN
 from gpuhost.domain.nvidia.kernel import Maker, maker
-from gpuhost.plans.gpu import BOARD
 from gpuhost.plans.system import (
     BLOCKED,
     ORIGINS_FIX,
@@ -59,7 +58,7 @@ def _reason_unsupported(system: System) -> str:
     """The name of this system, if it is not a server with a supported distribution."""
     if system.wsl:
         return "WSL: the GPU's driver belongs to Windows"
-    if system.board.startswith(BOARD):
+    if system.jetson:
         return f"{system.board}: its driver comes with JetPack"
     if system.board:
         return f"{system.board}: a single-board computer"

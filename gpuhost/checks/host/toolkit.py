@@ -21,7 +21,7 @@ from gpuhost.plans.toolkit_packages import release, repository
 from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
-from gpuhost.snapshot.toolkit import RUNTIME
+from gpuhost.snapshot.toolkit import REFRESH_UNIT, RUNTIME
 
 NO_DRIVER = "the driver does not work: see the nvidia checks"
 
@@ -137,8 +137,8 @@ def cdi(snapshot: Snapshot, settings: Settings) -> Verdict:
     toolkit, driver = snapshot.toolkit, working_driver(snapshot)
     if driver is None:
         return later(NO_DRIVER)
-    if toolkit.refresh and not (toolkit.refresh.enabled and toolkit.refresh.active):
-        return fail("refreshed with the driver", f"{toolkit.refresh.name} is off", fix=AGAIN)
+    if toolkit.refresh_is_off:
+        return fail("refreshed with the driver", f"{REFRESH_UNIT} is off", fix=AGAIN)
     no_instances = toolkit.mig_instances == 0 and any(one.mig for one in snapshot.nvidia.answering)
     if no_instances and _fails("nvidia.mig", snapshot, settings):
         return later("MIG is on without instances: see nvidia.mig")

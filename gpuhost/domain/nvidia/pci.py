@@ -45,6 +45,11 @@ class PciDevice:
     is_virtual: bool = False
 
     @property
+    def place(self) -> str:
+        """Its place as the driver's messages name it: "0000:84:00", without the function."""
+        return slot_of(self.slot)[:-2]
+
+    @property
     def is_gpu(self) -> bool:
         return self.vendor == VENDOR and self.pci_class.startswith(DISPLAY_CLASS)
 

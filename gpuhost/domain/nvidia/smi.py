@@ -101,6 +101,11 @@ class Gpu:
         """Its place on the PCI bus, as the kernel names it."""
         return slot_of(self.bus_id)
 
+    @property
+    def place(self) -> str:
+        """The same without the function, as the driver's messages name it."""
+        return self.slot[:-2]
+
 
 def clean(text: str) -> str:
     """Text without NULs and carriage returns."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpuhost.domain.toolkit.cdi import STATIC
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -19,8 +21,7 @@ NO_ACCESS = Cause(
     "docker info | grep -i -e cgroup -e rootless; "
     "cat /etc/nvidia-container-runtime/config.toml; then run the deploy again",
 )
-GENERATE = (
-    "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate "
-    "--output=/etc/cdi/nvidia.yaml if that file exists; then run the deploy again"
-)
+# Without --output it only prints.
+REFRESH = f"systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate --output={STATIC}"
+GENERATE = f"{REFRESH} if that file exists; then run the deploy again"
 RESTART = 'systemctl restart docker, or docker_restart="always"; then run the deploy again'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gpuhost.domain.toolkit.cause import GENERATE, RESTART, Cause
+from gpuhost.domain.toolkit.cause import GENERATE, REFRESH, RESTART, Cause
 from gpuhost.domain.toolkit.causes_of_driver import DRIVER
 from gpuhost.domain.toolkit.config import CONFIG
 
@@ -47,8 +47,7 @@ ENGINE: tuple[tuple[str, Cause], ...] = (
         r"failed to stat CDI host device",
         Cause(
             "the CDI specification names a device node that is not there",
-            "modprobe nvidia_uvm && nvidia-modprobe -u -m -c 0; systemctl restart "
-            "nvidia-cdi-refresh, or nvidia-ctk cdi generate; then run the deploy again",
+            f"modprobe nvidia_uvm && nvidia-modprobe -u -m -c 0; {GENERATE}",
         ),
     ),
     (
@@ -70,17 +69,15 @@ ENGINE: tuple[tuple[str, Cause], ...] = (
         r"no known GPU vendor found|failed to discover GPU vendor",
         Cause(
             "the engine found neither the toolkit's hook nor a CDI specification",
-            "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate "
-            f"--output=/etc/cdi/nvidia.yaml; {RESTART}",
+            f"{REFRESH}; {RESTART}",
         ),
     ),
     (
         r"unresolvable CDI devices|CDI device injection failed",
         Cause(
             "no CDI specification of these cards exists",
-            "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate; after a change of "
-            "MIG instances too. Of two files with the same devices in one directory, none counts: "
-            "grep -l nvidia.com/gpu /etc/cdi/* /var/run/cdi/*",
+            f"{REFRESH}; after a change of MIG instances too. Of two files with the same devices "
+            "in one directory, none counts: grep -l nvidia.com/gpu /etc/cdi/* /var/run/cdi/*",
         ),
     ),
     (

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gpuhost.domain.toolkit.cause import Cause
+from gpuhost.domain.toolkit.cause import GENERATE, Cause
 from gpuhost.domain.toolkit.causes import cause_of
 from gpuhost.domain.toolkit.cuda_answer import (
     COMPAT,
@@ -28,7 +28,6 @@ BY_CDI = "void"
 REFUSED = ("EPERM", "EACCES")
 # The kernel gives the module another number at each load.
 STALE = ("ENXIO", "ENODEV")
-AGAIN = "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate"
 LOOK = "dmesg | grep -e NVRM -e Xid"
 # More than 128: ended by a signal. A file that is cut off gives SIGBUS.
 KILLED = re.compile(r"exit status (129|13\d|14\d)\b", re.ASCII)
@@ -184,12 +183,12 @@ def _closed(answer: CudaAnswer, known: CudaConditions) -> Cause | None:
     if answer.nodes.get(UVM) in (None, *REFUSED) and answer.uvm is not False:
         return _nodes(answer.nodes)
     if known.in_container and answer.nodes.get(UVM) in STALE:
-        return Cause(f"the container's {UVM} is of an earlier load of nvidia_uvm", AGAIN)
+        return Cause(f"the container's {UVM} is of an earlier load of nvidia_uvm", GENERATE)
     if known.in_container:
         by_cdi = answer.given == BY_CDI
         missing = f"the CDI specification has no {UVM}: it is older than the loaded nvidia_uvm"
         return (
-            Cause(missing, AGAIN)
+            Cause(missing, GENERATE)
             if by_cdi
             else Cause(f"the toolkit did not put {UVM} into the container", CAPABILITIES)
         )

@@ -125,7 +125,7 @@ class Release:
 
     def generated(self) -> dict[str, str]:
         """The secrets that were generated on this host. Raises BadPlan, or OSError."""
-        kept = _values(self.app.generated, "repair its JSON: it has the generated secrets")
+        kept = _values(self.app.generated, fix="repair its JSON: it has the generated secrets")
         return {name: str(value) for name, value in kept.items()}
 
     def remember(self, **changed: object) -> None:
