@@ -253,6 +253,11 @@ def test_a_delivery_that_is_ended_leaves_no_secrets(machine: Machine, ended_by: 
         time.sleep(0.01)
     os.killpg(sent.pid, ended_by)
     assert sent.wait(timeout=20) != 0
+    # The part of it that tidies up ends after it.
+    deadline = time.monotonic() + 20
+    while new.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert machine.tree() == {"releases"}
 
 
