@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gpuhost.runner.building.build_order import steps
-from gpuhost.runner.contract import Masking
+from gpuhost.runner.contract import Masking, reserved_paths
 from gpuhost.runner.docker.services import read
 from gpuhost.runner.git import checkout
 from gpuhost.runner.lib import source_paths
@@ -251,7 +251,10 @@ def test_caches_and_secrets_of_the_app_are_built_with(
 @pytest.mark.parametrize(
     "path", ["/srv/model", "SHARED/model", "SOURCE", "https://x.invalid/y.git"]
 )
-def test_a_build_reads_the_apps_paths(app: App, programs: Programs, path: str) -> None:
+def test_a_build_reads_the_apps_paths(
+    app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setitem(reserved_paths.SECRET, str(app.paths.home), "gpuhost's own")
     release = app.release(source=Source("archive", "r"))
     release.source.mkdir()
     path = path.replace("SHARED", str(app.paths.shared)).replace("SOURCE", str(release.source))

@@ -57,7 +57,7 @@ def refuse_links_out(source: Path, paths: Iterable[str]) -> None:
 
 def _require_allowed(release: Release, what: str, use: _Use) -> None:
     # A relative path begins at the client's directory.
-    path = Path(os.path.normpath(f"/{use.path}"))
+    path = Path(os.path.normpath("/" + use.path.lstrip("/")))
     _refuse(release, what, use, path, release.source)
     # In /proc, root itself may not follow it.
     _refuse(release, what, use, resolved(path), resolved(release.source))
