@@ -135,7 +135,8 @@ def test_of_a_quiet_command_so_much_output_is_kept_and_it_is_no_answer(
     monkeypatch.setattr(running, "MOST_OUTPUT", 100_000)
     script = "yes a line of a log | head -c 5000000; echo; echo the last; echo the end >&2"
     words = ("sh", "-c", script)
-    outcome = commands.try_run(Log(tmp_path / "log"), *words, seconds=60, quiet=True)
+    log = Log(tmp_path / "log")
+    outcome = commands.try_run(log, *words, seconds=60, quiet=True, large=True)
     assert (outcome.status, outcome.is_cut, outcome.ok) == (0, True, False)
     assert 0 < len(outcome.out) <= 100_000
     # The newest lines of a container's log tell whether it is ready.
@@ -143,7 +144,9 @@ def test_of_a_quiet_command_so_much_output_is_kept_and_it_is_no_answer(
     assert (lines[0], lines[-1]) == ("a line of a log", "the last")
     assert outcome.tail == ("the end",)
     with pytest.raises(Failure, match=r"docker ps printed more than"):
-        commands.run(Log(tmp_path / "log"), *words, seconds=60, what="docker ps", quiet=True)
+        commands.run(log, *words, seconds=60, what="docker ps", quiet=True)
+    with pytest.raises(Failure, match=r"sh -c printed more than"):
+        commands.try_run(log, *words, seconds=60, quiet=True)
 
 
 def test_results_hold_the_last_lines_of_a_tool_and_their_beginnings() -> None:
