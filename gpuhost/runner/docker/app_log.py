@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
 
+from gpuhost.runner.contract import TERMINAL_CODE
 from gpuhost.runner.docker.compose import QUICK, ask
 from gpuhost.runner.state.health import epoch
 from gpuhost.runner.state.release import Release
-
-# Some versions of Compose print these in logs, even without a terminal.
-TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
 def last_lines(
@@ -30,4 +27,5 @@ def last_lines(
     period = ("--since", since) if since and epoch(since) <= time.time() else ()
     options = ("--no-color", *(() if prefix else ("--no-log-prefix",)), "--tail", str(lines))
     outcome = ask(release, "logs", *options, *period, *services, seconds=seconds, large=True)
+    # Some versions of Compose print them even without a terminal.
     return TERMINAL_CODE.sub("", outcome.out).splitlines()
