@@ -247,6 +247,16 @@ def test_containers_with_a_large_description(
         containers.project_containers(release)
 
 
+@pytest.mark.parametrize("failing", ["docker ps *", "docker inspect *"])
+def test_no_start_without_an_answer_of_the_engine(
+    app: App, programs: Programs, failing: str
+) -> None:
+    programs.answer("docker ps *", "some")
+    programs.answer(failing, status=1, err="Cannot connect to the Docker daemon")
+    with pytest.raises(Failure):
+        containers.note_existing(app.release())
+
+
 @pytest.mark.parametrize("answer", ["[{", "no JSON", "Cannot connect"])
 def test_a_description_that_is_no_json(app: App, programs: Programs, answer: str) -> None:
     programs.answer("docker ps *", "some")

@@ -72,9 +72,11 @@ class Masking:
         return Masking((*self.values, *values))
 
     def __call__(self, text: str) -> str:
-        if "\x1b" in text and (plain := TERMINAL_CODE.sub("", text)) != self._masked(plain):
-            # A colour may begin within the secret.
-            text = plain
+        if "\x1b" in text:
+            # A colour may begin within a secret.
+            plain = TERMINAL_CODE.sub("", text)
+            if (masked := self._masked(plain)) != plain:
+                return masked
         return self._masked(text)
 
     def _masked(self, text: str) -> str:

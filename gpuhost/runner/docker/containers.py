@@ -35,7 +35,7 @@ def project_containers(release: Release) -> tuple[Container, ...]:
     None while the engine does not answer. Raises Failure for an answer that is too large.
     """
     containers = _inspect(release, _docker(release, *_listing(release)).split())
-    return tuple(container for container in containers if not container.is_run)
+    return tuple(each for each in containers if not each.is_run)
 
 
 def all_containers(release: Release) -> tuple[Container, ...]:
@@ -80,8 +80,11 @@ def _described(release: Release, ids: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def note_existing(release: Release) -> tuple[Container, ...]:
-    """Remember the containers before a start: only what they do after it counts."""
-    containers = project_containers(release)
+    """Remember the containers before a start: only what they do after it counts.
+
+    Raises Failure if Docker does not answer: all of them would be new.
+    """
+    containers = tuple(each for each in all_containers(release) if not each.is_run)
     time_text = datetime.now(timezone.utc).isoformat()
     release.before = Before(time_text, {container.id: container for container in containers})
     return containers
