@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from gpuhost.appfile.app import App
 from gpuhost.appfile.compose.mounts import is_of_source
 from gpuhost.appfile.compose.project_files import Kind
 from gpuhost.appfile.compose.short_forms import BadPort, PublishedPort, Raw
 from gpuhost.release.compose_plan import started
+from gpuhost.release.secrets import GivenSecrets
 from gpuhost.release.variant import ChosenVariant
-from gpuhost.runner.contract import APPS
+from gpuhost.runner.contract import APPS, is_secret_name
+
+VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 
 
-def notes(app: App, variant: ChosenVariant) -> Iterator[str]:
-    """As far as it is known before the host asks Compose."""
+def notes(
+    app: App,
+    variant: ChosenVariant,
+    build_args: Mapping[str, str],
+    secrets: GivenSecrets,
+) -> Iterator[str]:
+    """As far as it is known before the host asks Compose.
+
+    + build_args: of the plan
+    """
     yield from _services(app, variant)
     yield from _loopback(app, variant)
     yield from _project_files(app, variant)
     yield from _env_files(app, variant)
+    yield from _build_arguments(app, variant, build_args, secrets)
 
 
 def _services(app: App, variant: ChosenVariant) -> Iterator[str]:
@@ -92,3 +105,24 @@ def _env_files(app: App, variant: ChosenVariant) -> Iterator[str]:
                     f"services.{name}.env_file: the source has no {path}: the host needs "
                     f"{APPS}/{app.name}/shared/{path}, or the app a secret with path: {path}"
                 )
+
+
+def _build_arguments(
+    app: App, variant: ChosenVariant, build_args: Mapping[str, str], secrets: GivenSecrets
+) -> Iterator[str]:
+    given = [("build.args", f"{name}={value}") for name, value in build_args.items()]
+    for name, service in started(app, variant).items():
+        if service.build:
+            given += [(f"services.{name}.build.args", text) for text in service.build.args]
+    unsafe = []
+    for where, text in given:
+        name, _, value = text.partition("=")
+        named = {name, *VARIABLE.findall(value)}
+        is_secret = is_secret_name(name) or not named.isdisjoint(app.block.secrets)
+        if is_secret or secrets.masked(value) != value:
+            unsafe.append(f"{where}.{name}")
+    if unsafe:
+        yield (
+            f"build arguments are no secrets, the history of the image keeps them: "
+            f"{', '.join(unsafe)}: if it is one, use build.secrets and RUN --mount=type=secret"
+        )

@@ -90,7 +90,8 @@ class Draft:
     @property
     def notes(self) -> tuple[str, ...]:
         """What differs from Compose in the project's own directory, a line each."""
-        return tuple(map(plain, notes(self.resolved.app, self.variant)))
+        resolved, args = self.resolved, self.plan.build.args
+        return tuple(map(plain, notes(resolved.app, self.variant, args, resolved.secrets)))
 
     @property
     def sentence(self) -> str:

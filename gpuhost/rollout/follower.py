@@ -30,6 +30,8 @@ WAIT_SECONDS = 10
 PAUSE_SECONDS = 1.0
 # For a log that nothing is written to any more.
 AVAILABLE_SECONDS = 600
+# Of an operation that another run started: a release that builds many images takes a day.
+UNKNOWN_LIMIT_SECONDS = 48 * 3600
 # A server that reboots is back within this time. After it, following stops.
 RECONNECT_SECONDS = 600
 RECONNECT_PAUSE = 3.0
@@ -47,14 +49,14 @@ class FollowTarget:
 
     + id: of a release; for a restore the name of the backup, which is where its log is
     + kind: "release", "rollback", "restore"
-    + limit_s: after this time the host ends it; None: unknown. Another operation may come first
+    + limit_s: after this time the host ends it. Another operation may come first
     """
 
     app: str
     id: str
     kind: str
     host: str
-    limit_s: int | None = None
+    limit_s: int = UNKNOWN_LIMIT_SECONDS
 
     @property
     def home(self) -> str:
@@ -105,7 +107,7 @@ class LogFollower:
     def until_end(self) -> Iterator[Poll]:
         """Every poll; the last one has the state `ended`. Raises FollowError."""
         limit = self._target.limit_s
-        end = None if limit is None else time.monotonic() + 2 * limit + self._patience
+        end = time.monotonic() + 2 * limit + self._patience
         while True:
             poll = self.poll(WAIT_SECONDS)
             if poll.first:
@@ -113,7 +115,7 @@ class LogFollower:
             yield poll
             if poll.state == "ended":
                 return
-            if end is not None and time.monotonic() > end:
+            if time.monotonic() > end:
                 raise FollowError(f"it has not ended, and its limit of {limit} s has passed twice")
             if poll.state == "lost":
                 self._wait_for_resume(poll)

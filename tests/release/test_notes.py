@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gpuhost.appfile.loading import load
 from gpuhost.release.notes import notes
+from gpuhost.release.secrets import GivenSecrets, SecretValue
 from gpuhost.release.variant import ChosenVariant
 
 SERVICES: dict[str, dict[str, Any]] = {
@@ -29,13 +32,22 @@ BLOCK = {
 }
 
 
-def _notes(directory: Path, variant: ChosenVariant, services: dict[str, Any]) -> list[str]:
+VALUE = "hunter-22"
+
+
+def _notes(
+    directory: Path,
+    variant: ChosenVariant,
+    services: dict[str, Any],
+    build_args: dict[str, str] | None = None,
+) -> list[str]:
     for name in ("conf/a", "w.conf", "r.conf", "data/a"):
         (directory / "project" / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / "project" / name).touch()
     path = directory / "tts.yaml"
     path.write_text(json.dumps({"x-gpuhost": BLOCK, "services": services}))
-    return list(notes(load(path), variant))
+    secrets = GivenSecrets({"A": SecretValue(VALUE)})
+    return list(notes(load(path), variant, build_args or {}, secrets))
 
 
 def test_every_difference_is_one_line(tmp_path: Path) -> None:
@@ -59,3 +71,25 @@ def test_nothing_differs(tmp_path: Path) -> None:
         "off": {"image": "o"},
     }
     assert _notes(tmp_path, ChosenVariant(with_gpu=True, why=""), services) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "in_file", "named"),
+    [
+        ({"VERSION": "1", "PASSWORD_MIN_LENGTH": "8"}, {"MODE": "${MODE}"}, ""),
+        ({"NPM_TOKEN": "x"}, {}, "build.args.NPM_TOKEN"),
+        ({"URL": f"https://me:{VALUE}@host"}, {}, "build.args.URL"),
+        ({"A": "x"}, {}, "build.args.A"),
+        ({}, {"URL": "x${A:-}", "OK": "1"}, "services.web.build.args.URL"),
+        ({}, {"API_KEY": None}, "services.web.build.args.API_KEY"),
+        ({}, ["URL=$A", "API_KEY"], "services.web.build.args.URL, services.web.build.args.API_KEY"),
+    ],
+)
+def test_a_secret_as_a_build_argument(
+    tmp_path: Path, args: dict[str, str], in_file: Any, named: str
+) -> None:
+    web = {"build": {"context": ".", "args": in_file}, "ports": ["90:90"]}
+    services = {"web": web, "off": {"image": "o"}}
+    said = _notes(tmp_path, ChosenVariant(with_gpu=True, why=""), services, args)
+    assert [line.split(": ")[1] for line in said] == ([named] if named else [])
+    assert VALUE not in "".join(said)

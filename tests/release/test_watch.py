@@ -260,15 +260,19 @@ def test_hostile_answers_are_no_answers(text: str) -> None:
     assert good
 
 
+@pytest.mark.parametrize(
+    ("target", "limit", "step"),
+    [(FollowTarget("tts", WATCHED.id, "release", "gpu1", limit_s=3600), 3600, 100),
+     (WATCHED, module.UNKNOWN_LIMIT_SECONDS, 10_000)],
+)  # fmt: skip
 def test_a_release_that_never_ends_is_left_after_its_limit(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, target: FollowTarget, limit: int, step: int
 ) -> None:
-    clock = iter(range(0, 10**6, 100))
+    clock = iter(range(0, 10**6, step))
     monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))
     host: Any = FakeHost(*[_look()] * 1000)
-    target = FollowTarget("tts", WATCHED.id, "release", "gpu1", limit_s=3600)
     assert not watch(host, target, {"_sudo": True})
-    assert any("its limit of 3600 s has passed twice" in line for line in host.said)
+    assert any(f"its limit of {limit} s has passed twice" in line for line in host.said)
     assert len(host.looks) > 800
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from gpuhost.runner.building import capacity, memory_peak
+from gpuhost.runner.lib.commands import Outcome
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.plan import Build
 from gpuhost.runner.stages.build import build
@@ -58,6 +59,17 @@ def test_the_store_of_containerd_counts_too(
     store = '[["driver-type","io.containerd.snapshotter.v1"]]'
     program.write_text(f"#!/bin/sh\necho '\"{docker.state.parent}\" {store}'\n")
     assert capacity.image_directories() == (docker.state.parent, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("answer", "directory"),
+    [('"/my disk/docker" []', "/my disk/docker"), ("no JSON", "/var/lib/docker")],
+)
+def test_any_answer_of_the_engine(
+    monkeypatch: pytest.MonkeyPatch, answer: str, directory: str
+) -> None:
+    monkeypatch.setattr(capacity, "try_run", lambda *_, **__: Outcome(0, answer, ()))
+    assert capacity.image_directories() == (Path(directory),)
 
 
 def test_each_disk_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,12 @@ import pytest
 
 from gpuhost.runner.contract import AppPaths, ReleasePaths
 from gpuhost.runner.docker import containers
+from gpuhost.runner.lib import running
+from gpuhost.runner.lib.commands import Outcome
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Plan, Verify
+from gpuhost.runner.state.container import Before
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import App, Programs, app, programs
 
@@ -60,14 +64,15 @@ def release(tmp_path: Path) -> Release:
 def engine(
     monkeypatch: pytest.MonkeyPatch, *described: dict[str, Any], events: str = "", log: str = ""
 ) -> None:
-    def docker(release: Release, *words: str) -> str:
+    def docker(log: Log, program: str, verb: str, *words: str, **how: Any) -> Outcome:
         answers = {"ps": "id\n", "inspect": json.dumps(described), "events": events}
-        return answers[words[0]]
+        return Outcome(0, answers[verb], ())
 
     def log_lines(release: Release, lines: int, *services: str) -> tuple[str, ...]:
         return tuple(line for line in log.splitlines() if line.startswith(services))
 
-    monkeypatch.setattr(containers, "_docker", docker)
+    monkeypatch.setattr(containers, "try_run", docker)
+    monkeypatch.setattr(containers, "run", lambda *words, **how: docker(*words, **how).out)
     monkeypatch.setattr(containers, "_log_lines", log_lines)
     monkeypatch.setattr(containers, "services_to_start", lambda release: ("web", "db"))
     monkeypatch.setattr(containers, "config", lambda release: {"services": {}})
@@ -223,6 +228,52 @@ def test_which_containers_are_up(
     engine(monkeypatch, described)
     (container,) = containers.project_containers(release)
     assert container.is_up is is_up
+
+
+def test_containers_with_a_large_description(
+    app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them is within the largest size of an answer, and all together are not."""
+    large = [{**a_container(service=f"s{n}"), "Env": "x" * 3000} for n in range(5)]
+    programs.answer("docker ps *", "".join(f"{n}\n" for n in range(5)))
+    for n, each in enumerate(large):
+        programs.answer(f"docker inspect {n}", json.dumps([each]))
+    programs.answer("docker inspect * *", json.dumps(large))
+    monkeypatch.setattr(running, "MOST_OUTPUT", 5000)
+    release = app.release()
+    assert len(containers.note_existing(release)) == len(large)
+    monkeypatch.setattr(running, "MOST_OUTPUT", 1000)
+    with pytest.raises(Failure, match="docker inspect printed more than"):
+        containers.project_containers(release)
+
+
+@pytest.mark.parametrize("failing", ["docker ps *", "docker inspect *"])
+def test_no_start_without_an_answer_of_the_engine(
+    app: App, programs: Programs, failing: str
+) -> None:
+    programs.answer("docker ps *", "some")
+    programs.answer(failing, status=1, err="Cannot connect to the Docker daemon")
+    with pytest.raises(Failure):
+        containers.note_existing(app.release())
+
+
+@pytest.mark.parametrize("answer", ["[{", "no JSON", "Cannot connect"])
+def test_a_description_that_is_no_json(app: App, programs: Programs, answer: str) -> None:
+    programs.answer("docker ps *", "some")
+    programs.answer("docker inspect *", answer)
+    with pytest.raises(Failure, match="docker inspect printed no JSON"):
+        containers.project_containers(app.release())
+
+
+def test_if_the_clock_was_set_back_all_of_the_logs_is_read(app: App, programs: Programs) -> None:
+    """The engine has no lines since a time in the future."""
+    app.paths.shared.mkdir()
+    programs.compose({"web": {}})
+    programs.answer("docker compose * logs *", "web-1  | no kernel\n")
+    programs.answer("docker compose * logs *--since*", "")
+    release = app.release(verify=Verify(fatal=("no kernel",)))
+    release.before = Before("2999-01-01T00:00:00+00:00")
+    assert containers.fatal_line(release) == "web-1  | no kernel"
 
 
 NOISE = "".join(f"redis-1  | {number} ping\n" for number in range(200))

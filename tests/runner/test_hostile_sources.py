@@ -306,6 +306,22 @@ def test_values_that_no_log_can_mask_are_refused(text: str, said: str) -> None:
     assert failure.value.fix
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('\ufeffexport API_KEY = "hunter-22"\n', "hunter-22"),
+        ("A_TOKEN='hunter-22\nand-more'\nB=1\n", "hunter-22 and-more"),
+        ('A_TOKEN="hunter\\"22-and"\n', 'hunter"22-and'),
+        ('A_TOKEN="hunter-22\\nand-more" # mine\n', "hunter-22 and-more"),
+        ('A_TOKEN="hunter-22\r\nB_TOKEN=and-more\r\n', "hunter-22 and-more"),
+        ("A_TOKEN: hunter-22  \nB_TOKEN='", "hunter-22"),
+    ],
+)
+def test_a_value_of_an_env_file_is_masked_whole(text: str, said: str) -> None:
+    masked = Masking(env_values.guessed_secrets({".env": text}, ""))
+    assert set(masked(said).split()) == {"***"}
+
+
 def test_values_of_the_compose_files_that_no_log_can_mask_are_refused(
     app: App, programs: Programs
 ) -> None:

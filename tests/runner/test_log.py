@@ -135,7 +135,8 @@ def test_of_a_quiet_command_so_much_output_is_kept_and_it_is_no_answer(
     monkeypatch.setattr(running, "MOST_OUTPUT", 100_000)
     script = "yes a line of a log | head -c 5000000; echo; echo the last; echo the end >&2"
     words = ("sh", "-c", script)
-    outcome = commands.try_run(Log(tmp_path / "log"), *words, seconds=60, quiet=True)
+    log = Log(tmp_path / "log")
+    outcome = commands.try_run(log, *words, seconds=60, quiet=True, large=True)
     assert (outcome.status, outcome.is_cut, outcome.ok) == (0, True, False)
     assert 0 < len(outcome.out) <= 100_000
     # The newest lines of a container's log tell whether it is ready.
@@ -143,16 +144,27 @@ def test_of_a_quiet_command_so_much_output_is_kept_and_it_is_no_answer(
     assert (lines[0], lines[-1]) == ("a line of a log", "the last")
     assert outcome.tail == ("the end",)
     with pytest.raises(Failure, match=r"docker ps printed more than"):
-        commands.run(Log(tmp_path / "log"), *words, seconds=60, what="docker ps", quiet=True)
+        commands.run(log, *words, seconds=60, what="docker ps", quiet=True)
+    with pytest.raises(Failure, match=r"sh -c printed more than"):
+        commands.try_run(log, *words, seconds=60, quiet=True)
 
 
 def test_results_hold_the_last_lines_of_a_tool_and_their_beginnings() -> None:
     lines = tuple(f"{number} {'x' * 10_000}" for number in range(100))
     operation = Operation(RELEASE, "id", "me", 0.0)
-    details = {"said": "x" * 10_000, "output": lines, "logs": lines[:3]}
+    texts = dict.fromkeys(("said", "fix", "restore_said"), "x" * 10000)
+    details = {**texts, "output": lines, "logs": lines[:3]}
     result = Result.of(operation, "tts", "failed", **details)
     assert [line.split()[0] for line in result.output] == [str(n) for n in range(40, 100)]
-    assert {len(line) for line in (result.said, *result.output, *result.logs)} == {2000}
+    shown = (result.said, result.fix, result.restore_said, *result.output, *result.logs)
+    assert {len(line) for line in shown} == {2000}
+
+
+def test_what_a_result_says_is_masked_before_it_is_cut(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    log.mask(["s3cret-value"])
+    said = log.said(f"{'x' * 1994}s3cret-value {'y' * 4_000_000}")
+    assert (len(said), said[1990:]) == (2000, "xxxx*** y…")
 
 
 def test_of_a_history_that_has_grown_large_the_newer_half_is_kept(
@@ -165,6 +177,17 @@ def test_of_a_history_that_has_grown_large_the_newer_half_is_kept(
     numbers = [line["number"] for line in lines]
     assert numbers == list(range(numbers[0], 3000))
     assert 200 < len(numbers) < 700
+
+
+def test_of_a_history_with_huge_lines_the_last_ones_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LARGEST", 10_000)
+    for number in range(60):
+        files.append(tmp_path / "history", f"{number} {'x' * 9_000 * (number > 55)}")
+    numbers = [int(line.split()[0]) for line in (tmp_path / "history").read_text().splitlines()]
+    assert numbers == list(range(numbers[0], 60))
+    assert len(numbers) >= files.LEAST_LINES
 
 
 @contextmanager

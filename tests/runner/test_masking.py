@@ -7,7 +7,9 @@ import html
 import json
 import shlex
 from collections.abc import Callable
+from html.entities import codepoint2name
 from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
@@ -42,6 +44,13 @@ SPELLINGS: dict[str, Spelling] = {
     "Python": repr,
     "Python, ASCII": ascii,
     "HTML": html.escape,
+    "XML": lambda value: escape(value, {"'": "&apos;", '"': "&quot;"}),
+    "HTML, names": lambda value: "".join(
+        f"&{codepoint2name[ord(c)]};" if ord(c) in codepoint2name else c for c in value
+    ),
+    "Rust": lambda value: "".join(
+        c if c.isalnum() and c.isascii() else f"\\u{{{ord(c):x}}}" for c in value
+    ),
     "SQL": lambda value: value.replace("'", "''"),
     "CSV": lambda value: value.replace('"', '""'),
     "Compose": lambda value: value.replace("$", "$$"),
@@ -116,6 +125,12 @@ def test_base64_of_a_longer_text_that_breaks_lines_at_any_column(before: int) ->
                     assert not any(one.encode() in known for one in left), masked
 
 
+def test_a_colour_within_a_secret() -> None:
+    masking = Masking(["s3cret-value"])
+    assert masking("\x1b[1mis \x1b[31ms3cret\x1b[0m-va\x1b[Klue\x1b[m") == "is ***"
+    assert masking("\x1b[1mother\x1b[m") == "\x1b[1mother\x1b[m"
+
+
 def test_secrets_that_overlap_leave_nothing() -> None:
     assert Masking(["abcd1234", "1234efgh"])("(abcd1234efgh)") == "(***)"
     assert Masking(["secret-s"])("(secret-secret-s)") == "(***)"
@@ -157,6 +172,9 @@ def test_no_text_is_slow(value: str) -> None:
         "\\u002d",
         "\\U0000002d",
         "&#x27;",
+        "&apos;",
+        "\\u{2d}",
+        "\x1b[1m",
         value,
     ):
         text = unit * (5_000 // len(unit))

@@ -9,6 +9,7 @@ import pytest
 
 from gpuhost.runner.stages import printed_secrets
 from gpuhost.runner.stages.printed_secrets import warn
+from gpuhost.runner.state.container import Before
 from tests.cpu_budget import cpu_budget
 from tests.runner.host_fixtures import App, Programs, app, programs
 
@@ -68,6 +69,16 @@ def test_after_its_time_the_release_goes_on(
     release = app.release(given=GIVEN)
     warn(release)
     assert "not looked for secrets in the log of web" in release.paths.log.read_text()
+
+
+def test_if_the_clock_was_set_back_all_of_the_log_is_read(app: App, programs: Programs) -> None:
+    programs.compose({"web": {}})
+    programs.answer("docker compose * logs *", VALUE)
+    programs.answer("docker compose * logs *--since*", "")
+    release = app.release(given=GIVEN)
+    release.before = Before("2999-01-01T00:00:00+00:00")
+    warn(release)
+    assert "web prints DB_PASSWORD" in release.paths.log.read_text()
 
 
 def test_without_secrets_no_log_is_read(app: App, programs: Programs) -> None:

@@ -49,6 +49,11 @@ def test_the_proxy_of_roots_docker_client_is_in_the_environment_of_git(
         # Output of a build that prints its environment.
         ({"default": {"httpProxy": "http://u:pa55word@p:1"}}, "http_proxy=http://u:pa55word@p:1"),
         ({"default": {"httpsProxy": "http://u:pa55%77ord@p:1"}}, "the password is pa55word"),
+        # Go and curl need no scheme, and accept more than a URL may have.
+        ({"default": {"httpProxy": "u:pa55word@p:1"}}, "http_proxy=u:pa55word@p:1"),
+        ({"default": {"httpProxy": "http://u:#/pa55word@p:1"}}, "the password is #/pa55word"),
+        ({"default": {"httpProxy": "http://pa55word@p:1"}}, "the token is pa55word"),
+        ({"default": {"httpProxy": "http://pa55word:@p:1/"}}, "the token is pa55word"),
         ({"tcp://one:2376": {"httpProxy": "http://u:pa55word@p:1"}}, "Proxy-Auth: u:pa55word"),
     ],
 )

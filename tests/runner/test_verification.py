@@ -177,6 +177,7 @@ def test_the_address_in_the_answer_is_fetched(
         ("//other.example.invalid/a.wav", "the address at audioUrl is on another server"),
         ("http://[::1/", "is on another server"),
         ("file:///etc/passwd", "the address at audioUrl is on another server"),
+        ("/" + "x" * 1_000_000, "the address at audioUrl is too long"),
         (None, "the answer has no address at audioUrl"),
         (7, "the answer has no address at audioUrl"),
     ],

@@ -23,12 +23,14 @@ class ComposeBuild:
     """context, additional: relative to the source, if they are directories of it.
 
     + dockerfile: "" if it is inline
+    + args: NAME=value, or NAME
     """
 
     context: str = "."
     dockerfile: str = "Dockerfile"
     target: str | None = None
     additional: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
 
     @property
     def is_of_source(self) -> bool:

@@ -67,9 +67,16 @@ def _build(value: Any) -> ComposeBuild | None:
         file = "" if "dockerfile_inline" in value else dockerfile or "Dockerfile"
         others = _pairs(value.get("additional_contexts")).values()
         additional = tuple(path for path in others if is_beside(path))
-        return ComposeBuild(context or ".", file, _text(value.get("target")), additional)
+        args = _arguments(value.get("args"))
+        return ComposeBuild(context or ".", file, _text(value.get("target")), additional, args)
     context = _text(value)
     return None if context is None else ComposeBuild(context)
+
+
+def _arguments(value: Any) -> tuple[str, ...]:
+    if isinstance(value, dict):
+        return tuple(f"{name}={_text(item) or ''}" for name, item in value.items())
+    return _names(value)
 
 
 def _pairs(value: Any) -> dict[str, str]:

@@ -21,6 +21,8 @@ CONTAINERD = Path("/var/lib/containerd")
 CONTAINERD_STORE = "io.containerd.snapshotter"
 SWAPS = Path("/proc/swaps")
 DEFAULT_ROOT = "/var/lib/docker"
+# The first text in JSON.
+FIRST = re.compile(r'"(?:[^"\\]|\\.)+"')
 FEW_INODES = 1000
 LITTLE_DISK = 64 << 20
 
@@ -80,9 +82,10 @@ def image_directories() -> tuple[Path, ...]:
     """The directories that contain images and build caches."""
     words = ("docker", "info", "--format", "{{json .DockerRootDir}} {{json .DriverStatus}}")
     outcome = try_run(NOWHERE, *words, seconds=30, quiet=True)
-    root, _, status = outcome.out.strip().partition(" ")
-    docker = Path(json.loads(root) if outcome.ok and root else DEFAULT_ROOT)
-    if CONTAINERD_STORE in status and CONTAINERD.is_dir():
+    # One value in JSON after the other: the first may have blanks.
+    match = FIRST.match(outcome.out) if outcome.ok else None
+    docker = Path(json.loads(match[0]) if match else DEFAULT_ROOT)
+    if CONTAINERD_STORE in outcome.out and CONTAINERD.is_dir():
         return (docker, CONTAINERD)
     return (docker,)
 

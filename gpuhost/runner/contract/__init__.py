@@ -30,6 +30,7 @@ from gpuhost.runner.contract.log_lines import STAGE as STAGE
 from gpuhost.runner.contract.log_lines import STAGE_FAILED as STAGE_FAILED
 from gpuhost.runner.contract.masking import LEAST_MASKED as LEAST_MASKED
 from gpuhost.runner.contract.masking import MOST_EFFORT as MOST_EFFORT
+from gpuhost.runner.contract.masking import TERMINAL_CODE as TERMINAL_CODE
 from gpuhost.runner.contract.masking import Masking as Masking
 from gpuhost.runner.contract.masking import masking_effort as masking_effort
 from gpuhost.runner.contract.operation import RELEASE as RELEASE
@@ -48,6 +49,7 @@ from gpuhost.runner.contract.reserved_paths import is_within as is_within
 from gpuhost.runner.contract.reserved_paths import why_reserved as why_reserved
 from gpuhost.runner.contract.reserved_paths import why_secret as why_secret
 from gpuhost.runner.contract.result import FAILED as FAILED
+from gpuhost.runner.contract.result import LONGEST_SAID as LONGEST_SAID
 from gpuhost.runner.contract.result import RESTORE_FAILED as RESTORE_FAILED
 from gpuhost.runner.contract.result import RESTORED as RESTORED
 from gpuhost.runner.contract.result import UNDONE as UNDONE

@@ -20,12 +20,15 @@ LEAST_MASKED = 4
 MASK = "***"
 # Of all values that are only guessed to be secrets: seconds for the first line that is masked.
 MOST_EFFORT = 65_536
+# Colours, and what else a terminal is told.
+TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 LINE_END = re.compile(r"[\r\n]+")
 # Less would be in base64 by chance.
 LEAST_ENCODED = 6
 PADDING = f"{pattern_of('=')}{{0,2}}"
-# Of a special character, encoded twice: a percent sign for each of its four bytes. Of any byte.
-LONGEST_CHARACTER, LONGEST_BYTE = 20, 6
+# Of a special character: its name in HTML, or encoded twice, a percent sign for each of its four
+# bytes. Of any byte.
+LONGEST_CHARACTER, LONGEST_BYTE = 33, 6
 
 Span = tuple[int, int]
 
@@ -69,6 +72,14 @@ class Masking:
         return Masking((*self.values, *values))
 
     def __call__(self, text: str) -> str:
+        if "\x1b" in text:
+            # A colour may begin within a secret.
+            plain = TERMINAL_CODE.sub("", text)
+            if (masked := self._masked(plain)) != plain:
+                return masked
+        return self._masked(text)
+
+    def _masked(self, text: str) -> str:
         pieces, at = [], 0
         for start, end in _joined(sorted(self._spans(text))):
             pieces += [text[at:start], MASK]

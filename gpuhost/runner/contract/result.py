@@ -22,7 +22,7 @@ RESTORE_FAILED = "restore-failed"
 UNKNOWN = "unknown"
 # Of a tool or an app: more is in the log.
 MOST_LINES = 60
-LONGEST_LINE = 2000
+LONGEST_SAID = 2000
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Result:
         """The result of an operation that ends now. Its texts are masked already."""
         for name in ("output", "logs"):
             more[name] = _bounded(more.get(name, ()))
-        for name in ("said", "restore_said"):
-            more[name] = more.get(name, "")[:LONGEST_LINE]
+        for name in ("said", "fix", "restore_said"):
+            more[name] = more.get(name, "")[:LONGEST_SAID]
         return cls(
             id=operation.id,
             app=app,
@@ -97,4 +97,4 @@ class Result:
 
 
 def _bounded(lines: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(line[:LONGEST_LINE] for line in lines[-MOST_LINES:])
+    return tuple(line[:LONGEST_SAID] for line in lines[-MOST_LINES:])

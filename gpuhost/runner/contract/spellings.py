@@ -8,9 +8,9 @@ is without a limit.
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
+from html.entities import html5
 
 # Before a character that is quoted, also more than once: JSON in JSON, a shell's in a log.
 SLASH = "\\"
@@ -19,6 +19,11 @@ MAYBE_QUOTED = r"\\{0,7}"
 TIMES_QUOTED = 8
 # Characters that quote, or are doubled; and what follows them: letters and digits, or another one.
 TOKENS = re.compile(r"""([\\'"%$]*)([A-Za-z0-9]+|[^\\'"%$]|\Z)""", re.DOTALL)
+# The names of a character in HTML and XML: &apos; and &eacute;
+ENTITIES: dict[str, list[str]] = {}
+for _name, _character in html5.items():
+    if _name.endswith(";"):
+        ENTITIES.setdefault(_character, []).append(f"&{_name}".lower())
 LETTERS = {chr(7 + at): letter for at, letter in enumerate("abtnvfr")}
 
 
@@ -34,7 +39,7 @@ def encoded_everywhere(text: str) -> Iterator[tuple[str, str]]:
     """Every character by its number, letters too. Yields what each one begins with, and a pattern.
 
     >>> [begin for begin, _ in encoded_everywhere("a")]
-    ['%', '\\\\', '\\\\', '\\\\', '\\\\', '\\\\', '&#', '&#']
+    ['%', '\\\\', '\\\\', '\\\\', '\\\\', '\\\\', '\\\\', '&#', '&#']
     """
     for spelled in zip(*map(_numbers, text), strict=True):
         first = spelled[0]
@@ -70,9 +75,9 @@ def _other(run: str, before: str) -> str:
 def _spelled(characters: str, quoted: str) -> str:
     """Any of the characters, encoded. + quoted: the pattern of backslashes before it"""
     # Each once: two ways to match one text, in each of n characters, are 2^n ways.
-    spelled = list(dict.fromkeys(number for one in characters for number in _numbers(one)))
-    named = [html.escape(one) for one in characters]
-    spelled += [name for name in named if re.fullmatch("&[a-z]+;", name)]
+    numbers = (number for one in characters for number in _numbers(one))
+    names = (name for one in characters for name in ENTITIES.get(one, ()))
+    spelled = list(dict.fromkeys((*numbers, *names)))
     letters = filter(None, map(LETTERS.get, characters))
     with_slash = [one.removeprefix(QUOTED) for one in spelled if one.startswith(QUOTED)]
     others = [one for one in spelled if not one.startswith(QUOTED)]
@@ -95,6 +100,8 @@ def _numbers(character: str) -> tuple[str, ...]:
         "".join(rf"{QUOTED}u{units[at : at + 4]}" for at in range(0, len(units), 4)),
         rf"{QUOTED}x{number:02x}",
         rf"{QUOTED}U{number:08x}",
+        # Of Rust and JavaScript.
+        rf"{QUOTED}u\{{0{{0,5}}{number:x}\}}",
         f"&#0{{0,7}}{number};",
         f"&#x0{{0,7}}{number:x};",
     )

@@ -100,14 +100,22 @@ def compose(
     return run(release.log, *command, seconds=seconds, what=what, env=environment(release))
 
 
-def ask(release: Release, *arguments: str, pinned: bool = True, seconds: float = QUICK) -> Outcome:
+def ask(
+    release: Release,
+    *arguments: str,
+    pinned: bool = True,
+    seconds: float = QUICK,
+    large: bool = False,
+) -> Outcome:
     """Run docker compose for its output, which is not logged: it may contain secrets.
 
     Its errors are logged. They may contain a part of a secret, for example if ${NAME} is a port.
     """
     command = words(release, *arguments, pinned=pinned)
     log = release.log.in_pieces(release.paths.compose.read_text(encoding="utf-8", errors="replace"))
-    return try_run(log, *command, seconds=seconds, env=environment(release), quiet=True)
+    return try_run(
+        log, *command, seconds=seconds, env=environment(release), quiet=True, large=large
+    )
 
 
 def store(release: Release, model: Model) -> None:

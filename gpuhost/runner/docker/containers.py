@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
-from gpuhost.runner.docker.compose import ask, config, services_to_start
+from gpuhost.runner.docker.app_log import last_lines
+from gpuhost.runner.docker.compose import config, services_to_start
 from gpuhost.runner.docker.images import OURS
 from gpuhost.runner.docker.resolved_model import extension
 from gpuhost.runner.lib.commands import run, try_run
@@ -24,20 +26,22 @@ SHOWN = 30
 LINES = 200
 # Characters of a line that are searched: for some patterns the time grows with their square.
 LONGEST_LINE = 2000
-# Some versions of Compose print these in logs, even without a terminal.
-TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+SECONDS = 30
 
 
 def project_containers(release: Release) -> tuple[Container, ...]:
-    """Every container of the project, also exited ones, and those of other profiles."""
+    """Every container of the project, also exited ones, and those of other profiles.
+
+    None while the engine does not answer. Raises Failure for an answer that is too large.
+    """
     containers = _inspect(release, _docker(release, *_listing(release)).split())
-    return tuple(container for container in containers if not container.is_run)
+    return tuple(each for each in containers if not each.is_run)
 
 
 def all_containers(release: Release) -> tuple[Container, ...]:
     """Those of `docker compose run` too. Raises Failure if Docker does not answer."""
     words = ("docker", *_listing(release))
-    ids = run(release.log, *words, seconds=30, what="docker ps", quiet=True).split()
+    ids = run(release.log, *words, seconds=SECONDS, what="docker ps", quiet=True).split()
     containers = _inspect(release, ids)
     if ids and not containers:
         raise Failure("docker inspect printed nothing")
@@ -55,14 +59,32 @@ def _listing(release: Release) -> tuple[str, ...]:
 
 
 def _inspect(release: Release, ids: Sequence[str]) -> tuple[Container, ...]:
-    output = _docker(release, "inspect", *ids) if ids else ""
-    containers = map(from_inspect, json.loads(output or "[]"))
+    containers = map(from_inspect, _described(release, ids) if ids else ())
     return tuple(sorted(containers, key=lambda container: container.name))
 
 
+def _described(release: Release, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Not of a container that is gone since it was listed. Raises Failure."""
+    words = ("docker", "inspect", *ids)
+    outcome = try_run(release.log, *words, seconds=SECONDS, quiet=True, large=True)
+    if outcome.is_cut and len(ids) > 1:
+        half = len(ids) // 2
+        return [*_described(release, ids[:half]), *_described(release, ids[half:])]
+    if outcome.is_cut:
+        outcome.require_ok("docker inspect", SECONDS)
+    try:
+        described: list[dict[str, Any]] = json.loads(outcome.out or "[]")
+    except ValueError:
+        raise Failure("docker inspect printed no JSON", output=outcome.tail) from None
+    return described
+
+
 def note_existing(release: Release) -> tuple[Container, ...]:
-    """Remember the containers before a start: only what they do after it counts."""
-    containers = project_containers(release)
+    """Remember the containers before a start: only what they do after it counts.
+
+    Raises Failure if Docker does not answer: all of them would be new.
+    """
+    containers = tuple(each for each in all_containers(release) if not each.is_run)
     time_text = datetime.now(timezone.utc).isoformat()
     release.before = Before(time_text, {container.id: container for container in containers})
     return containers
@@ -162,11 +184,8 @@ def logs(release: Release) -> tuple[str, ...]:
 
 def _log_lines(release: Release, lines: int, *services: str) -> tuple[str, ...]:
     """The last lines of each container of these services, since the start began."""
-    since = ("--since", release.before.at) if release.before.at else ()
-    words = ("--no-color", "--tail", str(lines), *since, *services)
-    outcome = ask(release, "logs", *words)
-    text = TERMINAL_CODE.sub("", outcome.out)
-    return tuple(release.log.masked_line(line, LONGEST_LINE) for line in text.splitlines())
+    found = last_lines(release, lines, release.before.at, *services)
+    return tuple(release.log.masked_line(line, LONGEST_LINE) for line in found)
 
 
 def _shared(logs: Sequence[tuple[str, ...]], limit: int) -> tuple[str, ...]:
@@ -187,4 +206,4 @@ def _first_match(lines: Iterable[str], patterns: tuple[str, ...]) -> str | None:
 
 
 def _docker(release: Release, *words: str) -> str:
-    return try_run(release.log, "docker", *words, seconds=30, quiet=True).out
+    return try_run(release.log, "docker", *words, seconds=SECONDS, quiet=True).out

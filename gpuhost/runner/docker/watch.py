@@ -6,9 +6,11 @@ Compose would wait until its own time limit. Stopping the container ends the wai
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from gpuhost.runner.docker.containers import find_looping
 from gpuhost.runner.lib.commands import try_run
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.state.release import Release
 
@@ -37,6 +39,11 @@ class Watch:
         self._thread.join()
 
     def _look(self) -> None:
+        # The runner itself meets the failure too, and tells it.
+        with suppress(Failure):
+            self._watch()
+
+    def _watch(self) -> None:
         while not self._stop.wait(PAUSE):
             if container := find_looping(self._release):
                 self.trouble = container.loop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from shlex import quote
 
 
 @dataclass(frozen=True)
@@ -28,4 +29,6 @@ class Signature:
         groups = {name: value or "" for name, value in match.groupdict().items()}
         # A group without a match leaves a double space, or nothing after a colon.
         words = " ".join(self.meaning.format(**groups).split()).rstrip(": ")
-        return words, self.fix.format(**groups)
+        # Its commands are pasted into a shell of root, and a name may be anything.
+        quoted = {name: value and quote(value) for name, value in groups.items()}
+        return words, self.fix.format(**quoted)

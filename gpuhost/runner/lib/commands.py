@@ -38,6 +38,7 @@ def try_run(
     quiet: bool = False,
     on_line: Callable[[str], None] | None = None,
     noise: re.Pattern[str] | None = None,
+    large: bool = False,
 ) -> Outcome:
     """Run a command; stop it after the time limit.
 
@@ -47,8 +48,9 @@ def try_run(
     + quiet: stdout is not logged, and returned
     + on_line: called with each line that is logged, secrets masked
     + noise: lines that are logged only
+    + large: more output than is kept is no failure; the caller looks at is_cut
 
-    Raises Aborted, or Failure after the time limit of the operation.
+    Raises Aborted, or Failure after the time limit of the operation, or for an answer that is cut.
     """
     abort.check()
     try:
@@ -66,7 +68,10 @@ def try_run(
         # Words that an image or a source names may contain NUL.
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return Outcome(127, "", (f"{words[0]}: {reason}",))
-    return Running(process, log, quiet, on_line, noise).finish(stdin, seconds)
+    outcome = Running(process, log, quiet, on_line, noise).finish(stdin, seconds)
+    if outcome.is_cut and not large:
+        outcome.require_ok(" ".join(words[:2]), seconds)
+    return outcome
 
 
 def run(
@@ -85,7 +90,9 @@ def run(
 
     Raises Failure with the last lines.
     """
-    outcome = try_run(log, *words, seconds=seconds, env=env, stdin=stdin, cwd=cwd, quiet=quiet)
+    outcome = try_run(
+        log, *words, seconds=seconds, env=env, stdin=stdin, cwd=cwd, quiet=quiet, large=True
+    )
     outcome.require_ok(what, seconds)
     return outcome.out
 

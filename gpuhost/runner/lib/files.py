@@ -75,10 +75,14 @@ def read_state_json(path: Path) -> dict[str, Any]:
 
 # Bytes of a file that grows by lines: years of releases.
 LARGEST = 8 << 20
+# Lines that are kept of it, however long.
+LEAST_LINES = 20
 
 
 def append(path: Path, line: str) -> None:
-    """Append a line and sync it, or nothing. Of a file that has grown large the newer half is kept.
+    """Append a line and sync it, or nothing.
+
+    Of a file that has grown large the newer half is kept, and the last lines, however long.
 
     A line without its end is of a write that a power cut ended: the next one takes its place.
     """
@@ -112,11 +116,16 @@ def _write_all(number: int, content: bytes) -> None:
 
 
 def _halve(path: Path) -> None:
+    kept: list[bytes] = []
+    size = 0
     with path.open("rb") as file:
-        file.seek(-LARGEST // 2, os.SEEK_END)
-        file.readline()  # the end of a line
-        newer = file.read()
-    write(path, newer.decode("utf-8", "replace"))
+        lines = file.read().split(b"\n")
+    for line in reversed(lines):
+        size += len(line) + 1
+        if size > LARGEST // 2 and len(kept) > LEAST_LINES:
+            break
+        kept.append(line)
+    write(path, b"\n".join(reversed(kept)).decode("utf-8", "replace"))
 
 
 def pieces(file: BinaryIO) -> Iterator[bytes]:

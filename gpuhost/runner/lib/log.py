@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-from gpuhost.runner.contract import STAGE, STAGE_FAILED, Masking
+from gpuhost.runner.contract import LONGEST_SAID, STAGE, STAGE_FAILED, Masking
 from gpuhost.runner.lib import proxy
 from gpuhost.runner.lib.sizes import format_size
 
@@ -75,6 +75,10 @@ class Log:
         """Of a text of any size, masked before it is cut: no part of a secret is at its end."""
         masked = self.masked_line(text, LONGEST)
         return masked if len(masked) <= length else f"{masked[:length]}…"
+
+    def said(self, text: str) -> str:
+        """What a result or a message says: masked, and not longer than a result keeps."""
+        return self.beginning(text, LONGEST_SAID - 1)
 
     def stage(self, name: str) -> None:
         self._write([f"{STAGE}{_one_line(name)}"], LARGEST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from gpuhost.runner.lib.files import read_json
 
@@ -33,8 +33,8 @@ def passwords() -> Iterator[str]:
     """The password of every proxy, decoded and as in the URL: builds and containers get both."""
     for declared in _proxies().values():
         for value in declared.values():
-            if password := _password(value):
-                yield from (password, unquote(password))
+            password = _password(value)
+            yield from (password, unquote(password))
 
 
 def _proxies() -> dict[str, Mapping[str, str]]:
@@ -48,8 +48,8 @@ def _proxies() -> dict[str, Mapping[str, str]]:
     }
 
 
-def _password(url: str) -> str | None:
-    try:
-        return urlsplit(url).password
-    except ValueError:
-        return None
+def _password(url: str) -> str:
+    """Or a token in its place; "": none. Clients need no scheme, and accept any character."""
+    address = url.partition("://")[2] or url
+    user, _, password = address.rpartition("@")[0].partition(":")
+    return password or user

@@ -106,7 +106,13 @@ def _environment(release: Release, model: Model) -> dict[str, str]:
         )  # fmt: skip
     finally:
         probe.unlink()
-    found = json.loads(outcome.out)["services"]["probe"]["environment"] if outcome.ok else {}
+    if not outcome.ok:
+        raise Failure(
+            "docker compose config does not print the variables of configs and secrets: "
+            f"{', '.join(sorted(names))}",
+            fix="rename those that have other characters than letters, digits and _",
+        )
+    found = _plain(outcome)["services"]["probe"]["environment"]
     return {name: str(value).replace("$$", "$") for name, value in found.items()}
 
 

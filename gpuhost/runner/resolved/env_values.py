@@ -10,7 +10,15 @@ from gpuhost.runner.docker.compose import LEAST_GUESSED, cannot_mask, require_ma
 
 # A long value also costs time to look for it.
 LONGEST = 16_384
-LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*[=:]\s*(.*)")
+# After a byte order mark, perhaps.
+NAME = re.compile(
+    r"^\ufeff?[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*[=:][ \t]*", re.MULTILINE
+)
+# A quoted one may have several lines; else it is the rest of its line.
+VALUE = re.compile(
+    r"""(?s:"([^"\\]*(?:\\.[^"\\]*)*)"|'([^'\\]*(?:\\.[^'\\]*)*)')|["']?([^\r\n]*)"""
+)
+ESCAPED = re.compile(r"""\\([n"'$\\])""")
 
 
 def guessed_secrets(texts: Mapping[str, str], public: str) -> Iterable[str]:
@@ -31,10 +39,10 @@ def guessed_secrets(texts: Mapping[str, str], public: str) -> Iterable[str]:
 
 
 def _named_like_secrets(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        match = LINE.fullmatch(line.strip())
-        if match is not None and is_secret_name(match[1]):
-            value = match[2]
-            if value[:1] in ("'", '"'):
-                value = value[1:].partition(value[0])[0]
-            yield match[1], value
+    for match in NAME.finditer(text):
+        if is_secret_name(match[1]) and (value := VALUE.match(text, match.end())):
+            yield match[1], ESCAPED.sub(_unescaped, value[value.lastindex or 0].strip())
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return "\n" if match[1] == "n" else match[1]

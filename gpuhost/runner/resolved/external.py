@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from shlex import quote
 
 from gpuhost.runner.docker.resolved_model import Model, extension, running, written_by_containers
 from gpuhost.runner.lib.failure import Failure
@@ -75,10 +76,10 @@ def refuse_missing(model: Model, kind: str, present: Collection[str]) -> None:
     """
     missing = [name for name in external(model, kind) if name not in present]
     if missing:
-        commands = "; ".join(f"docker {kind} create {name}" for name in missing)
+        commands = "; ".join(f"docker {kind} create {quote(shown(name))}" for name in missing)
         raise Failure(
-            f"external {kind} {', '.join(missing)}: not on this host, and Compose does not create "
-            f"an external {kind}",
+            f"external {kind} {', '.join(map(shown, missing))}: not on this host, and Compose does "
+            f"not create an external {kind}",
             fix=f"on the host: {commands}",
         )
 

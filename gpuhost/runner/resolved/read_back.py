@@ -64,6 +64,8 @@ def readable(sections: Iterable[dict[str, Any]]) -> None:
     Compose 2.26 to 2.40 leaves out a limit of 0, which it then misses.
     """
     for section in sections:
+        # All of them are active; and a file could have the profile of gpuhost, LEFT_OUT.
+        section.pop("profiles", None)
         limits = section.get("ulimits") or {}
         for name, value in limits.items():
             if isinstance(value, dict):

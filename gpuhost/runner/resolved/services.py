@@ -21,8 +21,6 @@ from gpuhost.runner.plan import Plan
 COMPLETED = "service_completed_successfully"
 # Keys with which a service shares a namespace of another: "service:NAME".
 SHARED = ("network_mode", "ipc", "pid", "uts")
-# Of no use on a host.
-DROPPED = ("profiles", "develop")
 RESOURCES = ("volumes", "networks", "configs", "secrets")
 
 
@@ -41,8 +39,7 @@ def services(
     _refuse_unknown(plan, sections, inactive)
     waited_for = set(_waited_for(sections.values()))
     for section in sections.values():
-        for key in DROPPED:
-            section.pop(key, None)
+        section.pop("develop", None)  # of no use on a host
     left_out = [name for name in plan.leave_out if name in sections]
     for name in left_out:
         _leave_out(sections, name)

@@ -20,7 +20,7 @@ def mismatch(answer: Answer, expect: Expect, log: Log) -> str | None:
         return f"expected status {expect.status}, got {answer.status}"
     kind = answer.headers.get("content-type", "")
     if not kind.lower().startswith(expect.content_type.lower()):
-        got = f'"{kind}"' if kind else "none"
+        got = f'"{log.beginning(kind, SHOWN)}"' if kind else "none"
         return f'expected Content-Type "{expect.content_type}…", got {got}'
     if expect.contains not in answer.text:
         return f'expected "{expect.contains}" in the body'

@@ -28,7 +28,7 @@ def abandon(app: AppPaths, operation: Operation, reason: object) -> Result:
         operation,
         app.home.name,
         RESTORE_FAILED,
-        said=log.masked(f"the {operation.kind} cannot be continued: {reason}"),
+        said=log.said(f"the {operation.kind} cannot be continued: {reason}"),
         restore_said="it cannot be undone either: its state is unknown",
     )
     # Not with its own plan, which may be damaged. A directory that is gone has no place for it.

@@ -161,17 +161,18 @@ def _undo(work: Work, failure: Failure) -> Result:
     try:
         return replace(work.undo(bad), ended=time.time())
     except Exception as error:
-        reason = work.log.masked(as_failure(error).said)
+        reason = work.log.said(as_failure(error).said)
         first, *rest = work.undo_warning
         work.log.loud(f"{first}: {reason}", *rest)
         return replace(bad, state=RESTORE_FAILED, restore_said=reason, ended=time.time())
 
 
 def _failed(work: Work, failure: Failure) -> Result:
-    stage, said = work.journal.last_begun, work.log.masked(failure.said)
+    stage, said = work.journal.last_begun, work.log.said(failure.said)
     work.log.failed(stage, said)
     output = tuple(map(work.log.masked, failure.output))
-    details = {"stage": stage, "said": said, "fix": failure.fix, "output": output}
+    fix = work.log.said(failure.fix)
+    details = {"stage": stage, "said": said, "fix": fix, "output": output}
     if isinstance(failure, abort.Aborted):
         return work.result(FAILED, **details, aborted_by=failure.by)
     lines: tuple[str, ...] = ()

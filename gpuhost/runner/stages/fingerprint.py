@@ -171,8 +171,9 @@ def _file(file: BinaryIO, keys: tuple[str, ...]) -> FileState:
 def _sha256(content: bytes, keys: tuple[str, ...]) -> str:
     if keys:
         # A failed release may have generated others.
-        values = json.loads(content)
-        content = json.dumps({key: values.get(key) for key in keys}, sort_keys=True).encode()
+        with suppress(ValueError, AttributeError):  # damaged: all of it counts
+            values = json.loads(content)
+            content = json.dumps({key: values.get(key) for key in keys}, sort_keys=True).encode()
     return hashlib.sha256(content).hexdigest()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from gpuhost.runner.contract import LEAST_MASKED, Masking
-from gpuhost.runner.docker.compose import ask, services_to_start
+from gpuhost.runner.docker.app_log import last_lines
+from gpuhost.runner.docker.compose import services_to_start
 from gpuhost.runner.state.release import Release
 
 # Lines of each container; a start prints its configuration first.
@@ -44,7 +45,5 @@ def warn(release: Release) -> None:
 
 
 def _log(release: Release, service: str) -> str:
-    since = ("--since", release.before.at) if release.before.at else ()
-    words = ("--no-color", "--no-log-prefix", "--tail", str(LINES), *since, service)
-    lines = ask(release, "logs", *words).out.split("\n")
+    lines = last_lines(release, LINES, release.before.at, service, prefix=False)
     return "\n".join(line[:LONGEST_LINE] for line in lines)[:LARGEST]

@@ -90,7 +90,7 @@ def refuse(release: Release, failure: Failure) -> Result:
     for line in failure.lines:
         release.log.write(line)
     operation = Operation(ROLLBACK if plan.rollback_of else RELEASE, plan.id, plan.by, time.time())
-    details = {"said": release.log.masked(failure.said), "fix": failure.fix}
+    details = {"said": release.log.said(failure.said), "fix": release.log.said(failure.fix)}
     result = Result.of(
         operation, plan.app, FAILED, revision=plan.revision, inputs=plan.inputs, **details
     )

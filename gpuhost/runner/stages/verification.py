@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 
+from gpuhost.runner.docker.app_log import last_lines
 from gpuhost.runner.docker.compose import ask, environment, words
 from gpuhost.runner.docker.containers import LONGEST_LINE, find_trouble, first_fatal
 from gpuhost.runner.lib import abort
@@ -19,7 +20,6 @@ from gpuhost.runner.plan import VerifyStep
 from gpuhost.runner.stages import steady_error
 from gpuhost.runner.stages.steady_error import SteadyError
 from gpuhost.runner.stages.verify_request import Problem, verify_request
-from gpuhost.runner.state.health import epoch
 from gpuhost.runner.state.log_matches import is_known, remember
 from gpuhost.runner.state.release import Release
 
@@ -106,12 +106,8 @@ def _verify_log(release: Release, step: VerifyStep, seconds: float) -> Problem |
         return Problem(f"{step.service} does not run")
     if is_known(release, step, started):
         return None
-    since = min(started)
-    # If the clock was set back since the start, the lines after it seem older.
-    period = ("--since", since) if epoch(since) <= time.time() else ()
-    options = ("--no-color", "--no-log-prefix", *period, "--tail", str(LOG_LINES))
-    outcome = ask(release, "logs", *options, step.service, seconds=max(seconds, 10))
-    lines = outcome.out.splitlines()
+    limit = max(seconds, 10)
+    lines = last_lines(release, LOG_LINES, min(started), step.service, prefix=False, seconds=limit)
     if _matches(expression, lines):
         remember(release, step, started)
         return None

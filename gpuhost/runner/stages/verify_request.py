@@ -15,6 +15,8 @@ from gpuhost.runner.site.http import Answer, NoAnswer, ask, origin
 from gpuhost.runner.site.nginx_sites import ANY
 from gpuhost.runner.state.release import Release
 
+# Characters of an address in an answer: no server accepts a longer one.
+LONGEST_ADDRESS = 8192
 LOOPBACK = "127.0.0.1"
 # Overload, or a gateway without its app: an app that still starts answers like this.
 NOT_YET = (429, 502, 503, 504)
@@ -61,6 +63,8 @@ def _verify_then(
     """The second request, to the address in the first answer."""
     address = _address(answer, request.then)
     shown = (beginning(answer, release.log),)
+    if len(address) > LONGEST_ADDRESS:
+        return Problem(f"{request.url}: the address at {request.then} is too long", shown)
     if not address:
         return Problem(f"{request.url}: the answer has no address at {request.then}", shown)
     url = _same_origin(request.url, address)
@@ -117,8 +121,8 @@ def _send(
             )
         )
     except NoAnswer as error:
-        reason = f"{request.method} {request.url}: {error}"
-        return Problem(reason, fix=_fix(str(error), through))
+        said = release.log.beginning(str(error), SHOWN)
+        return Problem(f"{request.method} {request.url}: {said}", fix=_fix(str(error), through))
 
 
 def _has_any_name(release: Release) -> bool:

