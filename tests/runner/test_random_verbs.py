@@ -80,7 +80,8 @@ class Sequence:
 
     def fault(self) -> Fault:
         kind = self.random.choice(FAULTS)
-        at = 1 + int(self.random.expovariate(1 / 25))
+        # A backup has 20 changing calls, a release 200.
+        at = 1 + int(self.random.expovariate(1 / self.random.choice((10, 40, 120))))
         return Fault(kind, at, self.random.choice((-1, 1)) * self.random.choice((YEAR, 86400.0)))
 
     def settle(self) -> None:
