@@ -5,6 +5,9 @@ running pytest-xdist worker, and no code in the process of the tests needs it: c
 are made by separate processes.
 """
 
+import os
+import random
+
 import pytest
 from gevent import monkey
 from hypothesis import HealthCheck, settings
@@ -19,6 +22,16 @@ monkey.patch_all = _leave_threads_alone
 # No deadlines: a busy machine is slow.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+# Of random tests; the workers of xdist inherit it.
+SEED = "GPUHOST_SEED"
+os.environ.setdefault(SEED, str(random.SystemRandom().randrange(1 << 30)))
+
+
+def pytest_report_header() -> str:
+    """Before the tests: it is not lost if they are killed."""
+    return f"{SEED}={os.environ[SEED]}"
+
 
 # Files whose hosts take minutes, the longest first: a free worker gets the next one.
 LONG = (

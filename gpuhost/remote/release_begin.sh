@@ -41,6 +41,8 @@ lock() {
     directory 0755 "$apps/lib"
     directory 0755 "$home"
     directory 0700 "$home/releases"
+    # Also one of an earlier version, or of a person: whoever can open it can hold the lock.
+    chmod 0700 "$home/releases"
     exec 9<"$home/releases"
     flock -n 9
 }

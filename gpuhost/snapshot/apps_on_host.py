@@ -16,6 +16,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,22 +33,55 @@ OF_THE_SITE = ("where", "service", "certificate")
 # Printed with their hashes: drift compares them with what the repository renders now.
 RENDERED = ("compose.yaml", "nginx.conf")
 SECONDS = 5
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def content(path: Path, largest: int = LARGEST, *, is_end: bool = False) -> bytes:
+@contextmanager
+def directory(path: Path, written: Collection[str] = ()) -> Iterator[int]:
+    """Open, through no link that a container can have made. Raises OSError.
+
+    + written: directories in which containers can write; a link above them is of root
+    """
+    place = Path(os.path.normpath(path))
+    above = (*reversed(place.parents), place)
+    top = next((one for one in above if str(one) in written), place)
+    number = os.open(top, FOLDER)
+    try:
+        for name in place.relative_to(top).parts:
+            inner = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=number)
+            os.close(number)
+            number = inner
+        yield number
+    finally:
+        os.close(number)
+
+
+def look(path: Path, written: Collection[str]) -> os.stat_result:
+    """Of a link itself. Raises OSError."""
+    with directory(path.parent, written) as parent:
+        return os.stat(path.name, dir_fd=parent, follow_symlinks=False)
+
+
+def content(
+    path: Path, written: Collection[str] = (), *, largest: int = LARGEST, is_end: bool = False
+) -> bytes:
     """Of a regular file: a pipe would never end, a device is not even opened. Raises OSError.
 
     + is_end: its end, where it is larger
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(f"{path} is not a regular file")
-    # A container may have put something else there meanwhile.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        opened = os.fstat(file.fileno())
-        if not stat.S_ISREG(opened.st_mode):
+    with directory(path.parent, written) as parent:
+        found = os.open(path.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        state = os.fstat(found)
+        if not stat.S_ISREG(state.st_mode):
             raise OSError(f"{path} is not a regular file")
+        # The same file: a container may have put something else at its path meanwhile.
+        number = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    finally:
+        os.close(found)
+    with os.fdopen(number, "rb") as file:
         if is_end:
-            file.seek(max(0, opened.st_size - largest))
+            file.seek(max(0, state.st_size - largest))
         return file.read(largest)
 
 
@@ -98,24 +133,33 @@ def hash_file(path: Path) -> dict[str, Any] | None:
     return {"sha256": digest, "mode": f"{stat.S_IMODE(state.st_mode):04o}", "owner": owner}
 
 
-def sha256(path: Path, keys: list[str]) -> str:
+def sha256(path: Path, keys: list[str], written: Collection[str] = ()) -> str:
     """The hash of the content, or of only these keys of a JSON file."""
-    found = content(path, LARGEST * 16)
+    found = content(path, written, largest=LARGEST * 16)
     if keys:
         values = json.loads(found)  # as the runner, of the same text
         found = json.dumps({key: values.get(key) for key in keys}, sort_keys=True).encode()
     return hashlib.sha256(found).hexdigest()
 
 
-def compare(path: str, seen: dict[str, Any]) -> dict[str, str]:
+def written_by_containers(current: Path, declared: Collection[str]) -> set[str]:
+    """Directories of the host that are declared, or mounted by the current release."""
+    services = ((small_json(current / "resolved.json") or {}).get("services") or {}).values()
+    volumes = [volume for service in services for volume in service.get("volumes") or ()]
+    bound = (one.get("source") for one in volumes if one.get("type") == "bind")
+    return {*declared, *(os.path.normpath(str(path).replace("$$", "$")) for path in bound)} - {"/"}
+
+
+def compare(path: str, seen: dict[str, Any], written: Collection[str]) -> dict[str, str]:
     """A file against its fingerprint: same, changed or missing; owner and mode then and now."""
     was = f"{seen.get('owner')} {seen.get('mode')}"
     try:
-        status = Path(path).lstat()
+        status = look(Path(path), written)
         now = f"{status.st_uid}:{status.st_gid} {stat.S_IMODE(status.st_mode):04o}"
         # Reading a pipe would never end.
         regular = stat.S_ISREG(status.st_mode)
-        same = regular and sha256(Path(path), seen.get("keys") or []) == seen.get("sha256")
+        digest = regular and sha256(Path(path), seen.get("keys") or [], written)
+        same = digest == seen.get("sha256")
     except (FileNotFoundError, NotADirectoryError):
         return {"path": path, "state": "missing", "was": was, "now": ""}
     except (OSError, ValueError, AttributeError):
@@ -123,26 +167,28 @@ def compare(path: str, seen: dict[str, Any]) -> dict[str, str]:
     return {"path": path, "state": "same" if same else "changed", "was": was, "now": now}
 
 
-def compare_directory(path: str, was: str) -> dict[str, Any]:
+def compare_directory(path: str, was: str, written: Collection[str]) -> dict[str, Any]:
     """A declared directory: owner and mode then and now; whether entries have the new owner too."""
     try:
-        status = Path(path).stat()
-        if not stat.S_ISDIR(status.st_mode):
-            raise NotADirectoryError(path)
+        with directory(Path(path), written) as number:
+            status = os.fstat(number)
+            owner, inside = f"{status.st_uid}:{status.st_gid}", False
+            if owner != was.split()[0]:
+                with os.scandir(number) as entries:
+                    some = itertools.islice(entries, MOST)
+                    states = [entry.stat(follow_symlinks=False) for entry in some]
+                inside = any(f"{one.st_uid}:{one.st_gid}" == owner for one in states)
     except (FileNotFoundError, NotADirectoryError):
         return {"path": path, "was": was, "now": "", "inside": False}
-    owner, inside = f"{status.st_uid}:{status.st_gid}", False
-    if owner != was.split()[0]:
-        states = (entry.lstat() for entry in itertools.islice(Path(path).iterdir(), MOST))
-        inside = any((one.st_uid, one.st_gid) == (status.st_uid, status.st_gid) for one in states)
     now = f"{owner} {stat.S_IMODE(status.st_mode):04o}"
     return {"path": path, "was": was, "now": now, "inside": inside}
 
 
 def runner_is_intact(link: Path) -> bool:
     """Whether its content has the hash in its name: backups run it as root."""
-    digest = link.resolve().stem.rpartition("-")[2]
-    return link.exists() and bool(digest) and sha256(link, []).startswith(digest)
+    file = link.resolve()
+    digest = file.stem.rpartition("-")[2]
+    return file.exists() and bool(digest) and sha256(file, []).startswith(digest)
 
 
 def run(*words: str, stdin: str = "") -> dict[str, str]:
@@ -184,22 +230,34 @@ def describe_site(home: Path, site: dict[str, Any]) -> dict[str, Any]:
     return {"file": file, **{key: site.get(key) for key in OF_THE_SITE}}
 
 
-def certificate(home: Path, site: dict[str, Any]) -> dict[str, Any] | None:
+def certificate(
+    home: Path, site: dict[str, Any], written: Collection[str]
+) -> dict[str, Any] | None:
     if not site.get("certificate"):
         return None
     path = home / "shared" / str(site.get("certificate_dir")) / "fullchain.pem"
-    if not path.exists():
-        return {"path": str(path), "there": False}
     found = {"path": str(path), "there": True}
     try:
-        chain = content(path).decode("ascii", "ignore")
+        chain = content(path, written).decode("ascii", "ignore")
+    except (FileNotFoundError, NotADirectoryError):
+        return {"path": str(path), "there": False}
     except OSError as error:
         return {**found, "out": "", "said": str(error)}
     # Not its path: openssl would wait for a pipe that a container puts there.
     return {**found, **run("openssl", "x509", "-noout", "-startdate", "-enddate", stdin=chain)}
 
 
-def schedule(home: Path, declared: dict[str, Any], newest: float | None) -> dict[str, Any] | None:
+def exists(path: Path, written: Collection[str]) -> bool:
+    try:
+        look(path, written)
+    except OSError:
+        return False
+    return True
+
+
+def schedule(
+    home: Path, declared: dict[str, Any], newest: float | None, written: Collection[str]
+) -> dict[str, Any] | None:
     """When the backup after the newest was due, as systemd evaluates the declared calendar."""
     every = declared.get("every")
     if not every:
@@ -212,7 +270,7 @@ def schedule(home: Path, declared: dict[str, Any], newest: float | None) -> dict
         "every": every,
         "limit_s": declared.get("limit_s"),
         "has_data": bool(declared.get("postgres"))
-        or any((home / "shared" / str(name)).exists() for name in files),
+        or any(exists(home / "shared" / str(name), written) for name in files),
         **(run(*words) if base is not None else {"out": "", "said": "no timer"}),
     }
 
@@ -232,6 +290,7 @@ def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
     kept = small_json(current / "fingerprint.json")
     files: dict[str, Any] = (kept or {}).get("files") or {}
     owned: dict[str, str] | None = (kept or {}).get("directories")
+    written = written_by_containers(current, owned or ())
     site, backup = plan.get("nginx") or {}, plan.get("backup") or {}
     taken = [one["manifest"]["taken"] for one in backups if (one["manifest"] or {}).get("taken")]
     return {
@@ -240,10 +299,10 @@ def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
         "tags": record.get("tags"),
         "services": (kept or {}).get("services"),
         "listens": (kept or {}).get("listens"),
-        "files": [compare(path, seen) for path, seen in sorted(files.items())],
+        "files": [compare(path, seen, written) for path, seen in sorted(files.items())],
         "directories": None
         if owned is None
-        else [compare_directory(path, was) for path, was in sorted(owned.items())],
+        else [compare_directory(path, was, written) for path, was in sorted(owned.items())],
         "runner_is_intact": runner_is_intact(home / "runner.pyz"),
         "rendered": {
             Path(path).name: seen.get("sha256")
@@ -258,8 +317,8 @@ def details(home: Path, backups: list[dict[str, Any]]) -> dict[str, Any]:
             if one.get("vram_gb")
         ],
         "site": describe_site(home, site) if site else None,
-        "certificate": certificate(home, site),
-        "schedule": schedule(home, backup, next(iter(taken), None)),
+        "certificate": certificate(home, site, written),
+        "schedule": schedule(home, backup, next(iter(taken), None), written),
         "last": last_of_history(home / "history.jsonl"),
     }
 

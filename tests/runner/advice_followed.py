@@ -125,6 +125,18 @@ def release_then_restore(host: Host) -> None:
     restore_one(host)
 
 
+def release_then_back_up(host: Host) -> None:
+    paths = host.app.paths
+    verified, result = paths.current.readlink(), paths.release(NEW).result
+    paths.current.unlink()
+    kept = result.rename(result.with_name("kept"))
+    assert host.run("backup") == Exit.FAILED
+    release_it(host)
+    kept.rename(result)
+    paths.current.symlink_to(verified)
+    assert host.run("backup") == Exit.GOOD
+
+
 def restore_over_a_damaged_database(host: Host) -> None:
     path = host.app.paths.shared / DB
     shutil.move(path, path.with_name("copy"))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2] / "gpuhost"
-ROOMS = ("runner", "rollout", "checks/deployed")
 # Of texts that are no `fix`, those that send a person to the host or to another verb.
 TOLD = re.compile(
     r"\b(rm|chown) -R|\b(rm -r|mv \{)|docker (volume )?rm\b|delete it|nobody needs|"
     r": nothing is deleted|pyinfra …"
 )
+# What gpuhost itself runs.
+SCRIPT = re.compile(r"\s*\w+=\$\(")
+# What a shell script says.
+SAID = re.compile(r"""\b(?:echo|refuse|say|stop) (["'])(.+?)\1""")
 # A command, or an action on files of the host or on the app.
 ACTION = re.compile(
     r"\b(rm|mv|chown|chmod|tar|sed|certbot|dpkg|apt-get|nginx|npx|npm|git config) (-?\w|[{/])|"
@@ -90,14 +94,12 @@ def _docstrings(tree: ast.Module) -> set[str]:
     }
 
 
+@cache
 def advice() -> set[str]:
     """Every advice that names a command or an action."""
-    paths = [path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))]
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.rglob("*.py"))]
     named = {name for tree in trees for name in _given(tree)}
-    return {
-        found
-        for tree in trees
-        for found in set(_advice(tree, named)) - _docstrings(tree)
-        if ACTION.search(found)
-    }
+    found = {found for tree in trees for found in set(_advice(tree, named)) - _docstrings(tree)}
+    for script in ROOT.rglob("*.sh"):
+        found |= {match[2] for match in SAID.finditer(script.read_text(encoding="utf-8"))}
+    return {text for text in found if ACTION.search(text) and not SCRIPT.match(text)}

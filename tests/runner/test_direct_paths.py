@@ -16,7 +16,9 @@ import yaml
 import gpuhost.runner
 
 PACKAGE = Path(gpuhost.runner.__file__).parent
-MODULES = sorted(PACKAGE.rglob("*.py"))
+# The program that is sent to hosts to read them as root.
+READER = PACKAGE.parent / "snapshot/apps_on_host.py"
+MODULES = (*sorted(PACKAGE.rglob("*.py")), READER)
 
 # Where the path is the only argument, or there is none: a handle's methods need a name more.
 WITHOUT_ARGUMENT = {"rmdir", "unlink", "walk"}
@@ -48,6 +50,10 @@ NOT_OF_SHUTIL = {"copyfileobj", "disk_usage"}
 ALL_OF_SHUTIL = set(shutil.__all__) - NOT_OF_SHUTIL
 OF_PATH = {"open", *WITHOUT_ARGUMENT, *WITH_ONE}
 MODULES_OF_PATHS = ("os", "shutil")
+# Classes that open the path that they are given.
+CONSTRUCTORS = {
+    *("BZ2File", "FileIO", "FileInput", "GzipFile", "LZMAFile", "PyZipFile", "TarFile", "ZipFile")
+}
 # Classes with an `open` of their own.
 OPENED = {"Release", "opener"}
 
@@ -78,7 +84,7 @@ def uses(source: str) -> dict[str, str]:
         and (node.module in HELPERS or f"{_package(node.module)}.{alias.name}" in HELPERS)
     }
     found: dict[str, list[str]] = {}
-    for function, call in _uses(tree, "", helpers):
+    for function, call in _uses(tree, "", helpers, set()):
         found.setdefault(function, []).append(call)
     return {function: " ".join(sorted(calls)) for function, calls in found.items()}
 
@@ -89,13 +95,22 @@ def _package(module: str | None) -> str:
     return contract if f"{module}.".startswith(f"{contract}.") else f"{module}"
 
 
-def _uses(node: ast.AST, function: str, helpers: set[str]) -> Iterator[tuple[str, str]]:
+def _uses(
+    node: ast.AST, function: str, helpers: set[str], numbers: set[str]
+) -> Iterator[tuple[str, str]]:
+    """+ numbers: names of parameters that are whole numbers, which mypy checks"""
     if isinstance(node, FUNCTIONS):
         function = f"{function}.{node.name}" if function else node.name
-    if isinstance(node, ast.Call) and (name := _of_path(node, helpers)):
+    if isinstance(node, ast.FunctionDef):
+        parameters = (*node.args.args, *node.args.kwonlyargs)
+        numbers = {p.arg for p in parameters if p.annotation and ast.unparse(p.annotation) == "int"}
+    if isinstance(node, ast.Call) and (name := _of_path(node, helpers, numbers)):
         yield function, name
-    if isinstance(node, ast.ImportFrom) and node.module in MODULES_OF_PATHS:
-        yield function, f"from {node.module} import"
+    if isinstance(node, ast.ImportFrom):
+        if node.module in MODULES_OF_PATHS:
+            yield function, f"from {node.module} import"
+        renamed = (alias.name for alias in node.names if alias.asname)
+        yield from ((function, f"{name} as") for name in renamed if name in (*CONSTRUCTORS, "open"))
     if isinstance(node, ast.Import):
         renamed = (alias.name for alias in node.names if alias.asname)
         yield from ((function, f"import {name} as") for name in renamed if name in MODULES_OF_PATHS)
@@ -103,7 +118,7 @@ def _uses(node: ast.AST, function: str, helpers: set[str]) -> Iterator[tuple[str
         if not (isinstance(node, ast.Call) and child is node.func) and (name := _as_value(child)):
             yield function, name
     for child in ast.iter_child_nodes(node):
-        yield from _uses(child, function, helpers)
+        yield from _uses(child, function, helpers, numbers)
 
 
 def _as_value(node: ast.AST) -> str:
@@ -115,18 +130,21 @@ def _as_value(node: ast.AST) -> str:
     return f"{base}.{node.attr}" if node.attr in named.get(base, ()) else ""
 
 
-def _of_path(call: ast.Call, helpers: set[str]) -> str:
+def _of_path(call: ast.Call, helpers: set[str], numbers: set[str]) -> str:
+    keywords = {key.arg for key in call.keywords}
+    name = ast.unparse(call.func).rpartition(".")[2]
+    if name in CONSTRUCTORS:
+        return "" if "fileobj" in keywords or _is_open(call.args, numbers) else name
     if isinstance(call.func, ast.Name):
-        return call.func.id if call.func.id in {"open", *helpers} else ""
+        return name if name in {"open", *helpers} else ""
     if not isinstance(call.func, ast.Attribute):
         return ""
-    name = call.func.attr
     base = call.func.value.id if isinstance(call.func.value, ast.Name) else ""
     if base in helpers:
         return name
     if base == "os":
-        by_handle = {key.arg for key in call.keywords} & {"dir_fd", "src_dir_fd"}
-        return name if name in OF_OS and not by_handle and not _is_open(call.args) else ""
+        by_handle = keywords & {"dir_fd", "src_dir_fd"} or _is_open(call.args, numbers)
+        return name if name in OF_OS and not by_handle else ""
     if base == "shutil":
         return "" if name in NOT_OF_SHUTIL else name
     if name == "open":
@@ -137,16 +155,16 @@ def _of_path(call: ast.Call, helpers: set[str]) -> str:
     return name if name in ALWAYS else ""
 
 
-def _is_open(arguments: list[ast.expr]) -> bool:
+def _is_open(arguments: list[ast.expr], numbers: set[str]) -> bool:
     """Whether the first one is the number of an open file."""
     first = ast.unparse(arguments[0]) if arguments else ""
-    return first == "number" or first.endswith((".number", ".fileno()"))
+    return first in numbers or first.endswith((".number", ".fileno()"))
 
 
 def of_runner() -> dict[str, str]:
     """MODULE:FUNCTION -> what it calls with paths."""
     return {
-        f"{path.relative_to(PACKAGE)}:{function}": calls
+        f"{path.name if path == READER else path.relative_to(PACKAGE)}:{function}": calls
         for path in MODULES
         for function, calls in uses(path.read_text(encoding="utf-8")).items()
     }
@@ -200,6 +218,8 @@ def test_no_tree_is_deleted_by_path() -> None:
         *("tarfile.open(path)", "tar.extractall(path)", "DirectoryHandle.open(path)"),
         *("list(map(os.unlink, paths))", "partial(Path.read_text, path)", "[shutil.rmtree]"),
         *("os.utime(path)", "os.setxattr(path, 'a', b'')", "self.path.parent.rmdir()"),
+        *("os.open(number, 0)", "os.chmod(number, 0)", "io.FileIO(path)", "FileIO(path)"),
+        *("gzip.GzipFile(path)", "tarfile.TarFile(path)", "zipfile.ZipFile(path)"),
     ],
 )
 def test_a_call_with_a_path_is_found(call: str) -> None:
@@ -215,7 +235,7 @@ def test_a_call_with_a_path_is_found(call: str) -> None:
         *("os.open(name, flags, dir_fd=handle.number)", "handle.walk(name)", "Release.open(a, b)"),
         *("shutil.copyfileobj(one, other)", "names.remove(name)"),
         *(
-            "os.utime(number)",
+            "gzip.GzipFile('', 'wb', fileobj=file)",
             "os.listxattr(handle.number)",
             "os.setxattr(file.fileno(), 'a', b'')",
         ),
@@ -223,6 +243,16 @@ def test_a_call_with_a_path_is_found(call: str) -> None:
 )
 def test_a_call_by_handle_is_not_found(call: str) -> None:
     assert uses(f"x = {call}") == {}
+
+
+def test_a_parameter_that_is_a_number_is_an_open_file() -> None:
+    assert uses("def f(number: int) -> None:\n    os.utime(number)\n") == {}
+    assert uses("def f(number: Path) -> None:\n    os.utime(number)\n") == {"f": "utime"}
+
+
+def test_a_new_name_of_open_is_found() -> None:
+    source = "from gzip import GzipFile as Packed\nfrom io import open as opened\n"
+    assert uses(source) == {"": "GzipFile as open as"}
 
 
 def test_a_helper_that_takes_a_path_is_found() -> None:

@@ -149,6 +149,27 @@ def test_no_checkpoint_and_no_new_wal_during_a_copy(home: Path) -> None:
             assert path.read_bytes() != before
 
 
+def test_a_checkpoint_during_a_copy_waits_for_its_end(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, copy_one, unchanged = home / "data/app.db", sqlite_copy._copy, []
+    a_database(path, rows=2000)
+    tried = execute("PRAGMA busy_timeout = 0", CHANGE, "PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def try_first(*arguments: object) -> None:
+        # Not its content: to close the file would end the locks of this process.
+        before = path.stat().st_mtime_ns
+        with Process(path, tried):
+            unchanged.append(path.stat().st_mtime_ns == before)
+        copy_one(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sqlite_copy, "_copy", try_first)
+    with Process(path, execute(CHANGE)):
+        copy = copied(home)
+    assert unchanged == [True, True]
+    assert rows(copy) == 2000
+
+
 def test_a_database_that_is_opened_during_the_copy_is_copied_again(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

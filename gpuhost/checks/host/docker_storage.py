@@ -31,7 +31,7 @@ def storage(snapshot: Snapshot, settings: Settings) -> Verdict:
             "the disk stores no types of names (d_type): containers do not start, or show files "
             "that were deleted",
             evidence=f"{engine.root}: xfs that was made with ftype=0 (xfs_info)",
-            fix="move data-root to another disk: mkfs.xfs -n ftype=1, or ext4",
+            fix="move data-root to another disk: ext4, or xfs that was made with ftype=1",
         )
     if engine.driver not in COPYING:
         return ok(engine.driver or "not named", expected="layers are shared")

@@ -28,7 +28,7 @@ def run_scheduled(app: AppPaths, end_unfinished: Callable[[], object]) -> str:
     """
     current = current_id(app)
     if not current:
-        raise Failure(f"{app.home.name} has no verified release: there is nothing to back up")
+        raise Failure(f"{app.home.name} has no verified release", fix="release the app first")
     make_directory(app.backups, 0o700)
     path = app.backups / "last.log"
     remove(path)

@@ -33,8 +33,9 @@ def prepare(app: AppPaths, new_id: str, to: str, by: str) -> None:
     target = app.release(to)
     result = read(target.result)
     if result is None or result.state != VERIFIED:
-        known = ", ".join(verified_ids(app)) or "none"
-        raise NoTarget(f"{to} is not a verified release of this app; verified ones: {known}")
+        known = ", ".join(verified_ids(app))
+        step = f"roll back to one of these: {known}" if known else "release the app first"
+        raise NoTarget(f"{to} is not a verified release of this app\n-> {step}")
     paths = app.release(new_id)
     temporary = paths.home.with_name(f".{new_id}.new")
     clear(temporary)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
@@ -53,6 +55,7 @@ class World:
     + is_half_removed: a removal was interrupted, and nothing was activated since
     + backups: name to the writes in it, in the order in which they were made
     + verified: ids of the releases that said so, the oldest first
+    + output: of the last verb
     """
 
     app: App
@@ -64,6 +67,7 @@ class World:
     trace: list[str] = field(default_factory=list)
     releases: int = 0
     is_half_removed: bool = False
+    output: str = ""
 
     @property
     def data(self) -> Path:
@@ -97,7 +101,19 @@ class World:
         status = os.waitstatus_to_exitcode(ended)
         if fault.kind == "clock":
             self.offset += fault.jump
-        self.trace[-1] += f" -> {status} {output.read_text().strip()[-600:]}"
+        self.output = output.read_text(errors="replace").strip()
+        self.trace[-1] += f" -> {status} {self.output[-600:]}"
+        return status
+
+    def rehearse(self, verb: str, *arguments: str) -> int:
+        """The exit status without a fault; everything is as before then."""
+        home = self.app.paths.home.parent
+        copy = home.with_name(f"{home.name}.copy")
+        subprocess.run(["cp", "-a", home, copy], check=True)
+        status = self.run(Fault(), verb, *arguments)
+        self.trace.pop()
+        shutil.rmtree(home)
+        copy.rename(home)
         return status
 
     def _in_child(self, fault: Fault, output: Path, verb: str, arguments: tuple[str, ...]) -> None:
@@ -135,6 +151,20 @@ class World:
     def result(self, release_id: str) -> Result | None:
         return results.read(self.app.paths.release(release_id).result)
 
+    def verified_now(self) -> set[str]:
+        """The ids of those that are still there."""
+        homes = {path.name for path in self.app.paths.releases.glob("2*")}
+        return {name for name in homes if (result := self.result(name)) and result.verified}
+
+    def names_next_step(self, verb: str, arguments: tuple[str, ...]) -> bool:
+        """In what it printed, or in the result of its operation."""
+        paths = self.app.paths
+        of_id = {"release": paths.releases, "rollback": paths.releases, "restore": paths.backups}
+        if "-> " in self.output or verb not in of_id:
+            return "-> " in self.output
+        result = results.read(of_id[verb] / arguments[0] / "result.json")
+        return result is not None and bool(result.fix or result.aborted_by)
+
     def current(self) -> str:
         link = self.app.paths.current
         return link.resolve().name if link.exists() else ""
@@ -151,12 +181,12 @@ def fake_stages(world: World) -> None:
 
     def verify(release: Release) -> None:
         if world.broken == "verify":
-            raise Failure("it does not answer")
+            raise Failure("it does not answer", fix="look at its log")
 
     def activate(release: Release) -> None:
         start(release)
         if world.broken == "restore":
-            raise Failure("the previous one does not answer")
+            raise Failure("the previous one does not answer", fix="look at its log")
 
     def undo_first(release: Release) -> Existing:
         world.running.unlink(missing_ok=True)
