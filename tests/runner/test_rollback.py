@@ -23,7 +23,7 @@ def verified(release: Release) -> Release:
     ended = Result(
         plan.id, plan.app, "release", VERIFIED, plan.by, "r", plan.inputs, ended_at, ended_at
     )
-    results.write(release, ended)
+    results.store(release.app, ended)
     return release
 
 

@@ -32,7 +32,7 @@ from gpuhost.runner.stages.restore_state import read_state
 from gpuhost.runner.state import operations, results, transitions
 from gpuhost.runner.state.lock import lock
 from gpuhost.runner.state.release import Release
-from tests.runner.host_fixtures import NEW, app, programs
+from tests.runner.host_fixtures import NEW, app, programs, unreadable
 from tests.runner.restore_fixtures import (
     NOW,
     THEN,
@@ -105,6 +105,25 @@ def test_an_interrupted_restore_is_finished_first(host: Host, verb: str) -> None
     result = results.read(restoring.paths(host.app.paths, host.backup).result)
     assert result and result.state == VERIFIED
     assert app_data(host.app) == "later"
+
+
+@pytest.mark.parametrize("text", ["{", None], ids=["damaged", "missing"])
+def test_a_restore_that_has_ended_is_not_done_again(host: Host, text: str | None) -> None:
+    """Its runner was killed before it could forget it, and the app has written since."""
+    with host.monkeypatch.context() as patched:
+        patched.setattr(operations, "remove", no_disk)
+        assert host.verb(RESTORE) == Exit.UNFORESEEN
+    host.write("later")
+    result = restoring.paths(host.app.paths, host.backup).result
+    result.write_text(text) if text else result.unlink()
+    with host.monkeypatch.context() as patched:
+        unreadable(patched, result)
+        assert host.verb(transitions.RESUME) == Exit.UNFORESEEN
+    assert host.verb(transitions.RESUME) == Exit.GOOD
+    assert (app_data(host.app), operations.begun(host.app.paths)) == ("later", None)
+    ended = results.read(result)
+    assert ended and ended.verified
+    assert len(host.app.paths.history.read_text().splitlines()) == 2
 
 
 def test_a_release_is_refused_if_the_interrupted_restore_cannot_be_undone(host: Host) -> None:

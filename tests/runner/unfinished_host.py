@@ -140,11 +140,11 @@ def host(
     programs.answer("docker ps -aq *")
     programs.answer("systemctl *")
     made = Host(app, activated, monkeypatch, a_backup(app), [])
-    results.write(Release.open(app.paths, NEW), result_of(Release.open(app.paths, NEW)))
+    results.store(app.paths, result_of(Release.open(app.paths, NEW)))
 
     def run_transaction(release: Release) -> Result:
         made.released.append(release.plan.id)
-        results.write(release, result_of(release))
+        results.store(release.app, result_of(release))
         return result_of(release)
 
     monkeypatch.setattr(carry_out, "run_transaction", run_transaction)

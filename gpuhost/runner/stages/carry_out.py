@@ -66,9 +66,10 @@ def run_new(app: AppPaths, verb: str, id: str, log: Log | None = None) -> Exit:
 
 def _run_transaction(release: Release, kind: str, aborted_by: str = "") -> Exit:
     """+ aborted_by: who has aborted this one before it began; "": nobody"""
-    result = results.read(release.paths.result)
+    app, id, by = release.app, release.plan.id, release.plan.by
+    result = results.ended(app, Operation(kind, id, by, 0))
     if result is None:
-        operation = begin_operation(release.app, kind, release.plan.id, release.plan.by, aborted_by)
+        operation = begin_operation(app, kind, id, by, aborted_by)
         _take_number(release)
         try:
             result = run_transaction(release)
@@ -77,11 +78,11 @@ def _run_transaction(release: Release, kind: str, aborted_by: str = "") -> Exit:
             is_last = Journal(release.paths.journal).starts > MAX_STARTS
             if not is_last and not isinstance(error, BadPlan):
                 raise
-            result = abandon(release.app, operation, error)
-    elif result.verified and begun(release.app):
+            result = abandon(app, operation, error)
+    elif result.verified and begun(app):
         # The runner was interrupted after the result, before `follow_up` had ended.
         follow_up(release)
-    end(release.app)
+    end(app)
     return _exit_status(result)
 
 

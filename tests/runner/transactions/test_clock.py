@@ -163,7 +163,7 @@ def numbered(app: AppPaths, id_: str, number: int | None, state: str = "verified
     if number is not None:
         release.remember(sequence=number)
     ended = Result(id_, "app", "release", state, "ada", "r", "i", 1.0, 2.0)
-    results.write(release, ended)
+    results.store(release.app, ended)
 
 
 AHEAD, BEHIND, LATER = "20300101-000000-aaaaaaaa", "20200101-000000-bbbbbbbb", NEW

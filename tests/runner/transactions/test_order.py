@@ -74,7 +74,7 @@ def test_a_release_that_became_current_is_not_undone_if_its_result_is_missing(
         raise Cut
 
     with monkeypatch.context() as patched:
-        patched.setattr(results, "write", cut)
+        patched.setattr(results, "store", cut)
         with pytest.raises(Cut):
             run_transaction(a_release(app, NEW))
     stages.wrong["verify"] = Failure("not up after 300 s")
