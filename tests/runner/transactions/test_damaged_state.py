@@ -183,6 +183,10 @@ def test_a_damaged_attempt_is_found_in_the_journals(
 ) -> None:
     interrupted(app, stages, monkeypatch)
     app.attempt.write_text("{")
+    with monkeypatch.context() as patched:
+        patched.setattr(operations, "write_json", cut)
+        with pytest.raises(Cut):
+            run_runner(monkeypatch, app.home, "resume")
     assert run_runner(monkeypatch, app.home, "resume") == 0
     result = results.read(app.release(NEW).result)
     assert result and (result.state, result.restored, result.by) == ("restored", OLD, "ada@desk")
