@@ -277,6 +277,7 @@ def test_the_runner_has_limits_of_memory_and_of_restarts() -> None:
     for name, value in (("MemoryMax", "50%"), ("StartLimitBurst", "12")):
         assert f" -p {name}={value} " in script
         assert f"\n{name}={value}\n" in resume_unit_text()
+    assert "\nRuntimeMaxSec=" in resume_unit_text()
     assert "\nMemoryMax=50%" in timer_units.IN_BACKGROUND
 
 

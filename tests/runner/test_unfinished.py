@@ -15,6 +15,7 @@ from gpuhost.runner.contract import (
     RELEASE,
     REMOVE,
     RESTORE,
+    RESTORE_FAILED,
     ROLLBACK,
     VERIFIED,
     AppPaths,
@@ -27,7 +28,7 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.stages import restore as restoring
 from gpuhost.runner.stages.carry_out import Exit
-from gpuhost.runner.stages.engine import MAX_STARTS
+from gpuhost.runner.stages.engine import MAX_STARTS, MAX_UNDO_STARTS
 from gpuhost.runner.stages.restore_state import read_state
 from gpuhost.runner.state import operations, results, transitions
 from gpuhost.runner.state.lock import lock
@@ -314,6 +315,26 @@ def test_a_restore_that_kills_its_runner_each_time_is_undone(host: Host) -> None
         "restored",
         f"the runner was interrupted {MAX_STARTS} times",
     )
+    assert state(host.app) == NOW
+
+
+def cut(*_: object) -> None:
+    raise Cut
+
+
+def test_an_undo_of_a_restore_that_kills_its_runner_is_given_up_until_a_person_goes_on(
+    host: Host,
+) -> None:
+    host.activated.wrong = [BAD]
+    with host.monkeypatch.context() as patched:
+        patched.setattr(exchange.Exchange, "undo", cut)
+        for verb in (RESTORE, *[transitions.RESUME] * (MAX_UNDO_STARTS - 1)):
+            with pytest.raises(Cut):
+                host.verb(verb)
+        assert host.verb(transitions.RESUME) == Exit.FAILED
+    result = results.read(restoring.paths(host.app.paths, host.backup).result)
+    assert result and (result.state, operations.begun(host.app.paths)) == (RESTORE_FAILED, None)
+    restore_again(host)
     assert state(host.app) == NOW
 
 

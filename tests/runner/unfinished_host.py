@@ -167,7 +167,7 @@ def broken(host: Host) -> None:
 
 
 def no_disk(*_: object) -> None:
-    raise OSError(5, "Input/output error")
+    raise OSError(30, "Read-only file system")
 
 
 def whole(host: Host) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gpuhost.runner.contract import RESTORE, AppPaths, Operation, Result, from_json, read_state
 from gpuhost.runner.lib.files import append, make_way, read_state_json, write_json
+from gpuhost.runner.state import operations
 from gpuhost.runner.state.release import Release
 
 
@@ -36,6 +37,9 @@ def ended(app: AppPaths, operation: Operation) -> Result | None:
     stored = read(app.operation(operation.id).result)
     if stored and _is_of(stored, operation):
         return stored
+    begun = operations.begun(app)
+    if begun is None or begun.id != operation.id:
+        return None
     result = next((one for one in _newest_first(app) if _is_of(one, operation)), None)
     if result:
         _store_file(app, result)
