@@ -20,6 +20,7 @@ from gpuhost.runner.data import backup, retention, stored
 from gpuhost.runner.data.stored import Manifest
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Backup
+from gpuhost.runner.state.releases import deletion
 from gpuhost.snapshot import apps_on_host
 from tests.runner.host_fixtures import OLD, App, app, programs, unreadable
 
@@ -250,6 +251,15 @@ def test_the_advice_for_a_damaged_reference_loses_nothing_and_ends_it(
     assert len(kept) == (0 if command[0] == "rm" else 1)
     made.append(a_backup(app, 1, 2))
     assert names(app) == made[2:]
+
+
+@pytest.mark.parametrize("plan", ['{"rollback_of": "x"}', "{"])
+def test_a_release_whose_files_may_be_in_use_is_deleted_after_another_one(
+    app: App, plan: str
+) -> None:
+    """By a rollback to it."""
+    app.release(OLD, is_current=True).paths.plan.write_text(plan)
+    assert deletion(app.paths, Path("x")).startswith("release the app again; then, ")
 
 
 @pytest.mark.parametrize("file", ["restore/state.json", "attempt.json", "releases/x/result.json"])
