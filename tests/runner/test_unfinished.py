@@ -304,6 +304,16 @@ def test_a_restore_that_ended_and_was_not_tidied_up_is_done_again(
     assert "days later" in host.words
 
 
+def test_an_abort_of_a_restore_whose_state_is_damaged_is_refused(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupted(host)
+    host.app.paths.restoring.write_text("{")
+    assert host.verb(transitions.ABORT) == Exit.FAILED
+    assert "refused: the state of a restore cannot be read" in capsys.readouterr().err
+    assert not host.app.paths.abort.exists()
+
+
 def test_a_restore_that_kills_its_runner_each_time_is_undone(host: Host) -> None:
     host.activated.wrong = [Cut() for _ in range(MAX_STARTS)]
     for verb in (RESTORE, *[transitions.RESUME] * (MAX_STARTS - 1)):

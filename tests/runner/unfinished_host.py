@@ -140,7 +140,9 @@ def host(
     programs.answer("docker ps -aq *")
     programs.answer("systemctl *")
     made = Host(app, activated, monkeypatch, a_backup(app), [])
-    results.store(app.paths, result_of(Release.open(app.paths, NEW)))
+    release = Release.open(app.paths, NEW)
+    release.remember()
+    results.store(app.paths, result_of(release))
 
     def run_transaction(release: Release) -> Result:
         made.released.append(release.plan.id)

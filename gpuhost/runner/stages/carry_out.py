@@ -23,7 +23,7 @@ from gpuhost.runner.stages import restore as restore_stages
 from gpuhost.runner.stages.abandon import DAMAGED, abandon
 from gpuhost.runner.stages.engine import MAX_STARTS
 from gpuhost.runner.stages.transaction import follow_up, refuse, run_transaction
-from gpuhost.runner.stages.unfinished import end_left_restore, interrupted, left_by_restore
+from gpuhost.runner.stages.unfinished import end_left_restore, interrupted, is_damaged
 from gpuhost.runner.state import abort_request, results
 from gpuhost.runner.state.journal import Journal
 from gpuhost.runner.state.lock import Interrupted
@@ -31,7 +31,7 @@ from gpuhost.runner.state.operations import begin, begun, end
 from gpuhost.runner.state.recovery import recover
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import next_number
-from gpuhost.runner.state.transitions import RESTORE_DAMAGED, Do, next_step
+from gpuhost.runner.state.transitions import Do, next_step
 
 
 class Exit(IntEnum):
@@ -147,7 +147,7 @@ def _end_unfinished_operation(app: AppPaths, verb: str, own_id: str, log: Log | 
     operation = begun(app)
     if operation is None:
         return ""
-    if operation.kind == RESTORE and _is_damaged(app):
+    if is_damaged(app, operation):
         abandon(app, operation, f"{app.restoring} cannot be read")
         end(app)
         return ""
@@ -157,11 +157,6 @@ def _end_unfinished_operation(app: AppPaths, verb: str, own_id: str, log: Log | 
     if rule.do is Do.WAIT:
         raise Interrupted(operation, next_step(app, rule))
     return _finish(app, operation, log) if rule.do is Do.FINISH else ""
-
-
-def _is_damaged(app: AppPaths) -> bool:
-    left = left_by_restore(app)
-    return left is not None and left.state == RESTORE_DAMAGED
 
 
 def _finish(app: AppPaths, operation: Operation, log: Log | None) -> str:

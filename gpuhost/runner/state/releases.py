@@ -29,13 +29,18 @@ def next_number(app: AppPaths) -> int:
 
 def linked_id(app: AppPaths) -> str:
     """The id that `current` points to; "": it is missing, or is not a link to a release."""
+    target = link_target(app.current)
+    return target.name if target.parent.name == app.releases.name else ""
+
+
+def link_target(link: Path) -> PurePosixPath:
+    """Without a name if it is no link."""
     try:
-        target = PurePosixPath(app.current.readlink())
+        return PurePosixPath(link.readlink())
     except OSError as error:
         if error.errno not in NO_LINK:
             raise
-        return ""
-    return target.name if target.parent.name == app.releases.name else ""
+        return PurePosixPath()
 
 
 def current_id(app: AppPaths) -> str:
