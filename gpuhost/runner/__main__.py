@@ -21,7 +21,7 @@ from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages import carry_out, removal, rollback
 from gpuhost.runner.stages.carry_out import Exit
-from gpuhost.runner.stages.unfinished import interrupted, left_by_restore
+from gpuhost.runner.stages.unfinished import interrupted, is_damaged, left_by_restore
 from gpuhost.runner.state import abort_request
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.lock import PATIENCE_S, Locked, is_locked, lock
@@ -64,6 +64,9 @@ def request_abort(arguments: argparse.Namespace) -> Exit:
             "a removal is in progress, and cannot be aborted",
             fix="wait until it has ended, then release the app again: its data is kept",
         )
+    if operation and is_damaged(app, operation) and not is_locked(app):
+        # Nobody can continue it.
+        operation = None
     left = interrupted(operation) if operation else left_by_restore(app)
     is_undone = left is not None and left.require(app, ABORT).do is Do.UNDO
     if operation and is_undone:

@@ -16,7 +16,18 @@ from gpuhost.steps.removal import ORDER, removable
 SCRIPT = files("gpuhost.remote").joinpath(app_removal.SCRIPT).read_text(encoding="utf-8")
 
 
+# With --scope it becomes the command.
+SYSTEMD_RUN = """#!/bin/sh
+for word; do case $word in /*) break;; *) echo "$word" >>"$TMPDIR/../limits"; shift;; esac; done
+case $* in *killed*) kill -TERM $$;; esac
+exec "$@"
+"""
+
+
 def run(tmp_path: Path, stdin: bytes, home: str) -> subprocess.CompletedProcess[str]:
+    systemd_run = tmp_path.parent / "systemd-run"
+    systemd_run.write_text(SYSTEMD_RUN)
+    systemd_run.chmod(0o755)
     return subprocess.run(
         ["sh", "-c", SCRIPT, "sh", home, "ada's desk", "60"],
         input=stdin.decode(),
@@ -24,7 +35,7 @@ def run(tmp_path: Path, stdin: bytes, home: str) -> subprocess.CompletedProcess[
         text=True,
         timeout=60,
         check=False,
-        env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)},
+        env={"PATH": f"{tmp_path.parent}:/usr/bin:/bin", "TMPDIR": str(tmp_path)},
     )
 
 
@@ -36,6 +47,16 @@ def test_the_runner_is_sent_run_and_deleted(tmp_path: Path, home: str) -> None:
     # No app was released in that directory.
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_time_limit_ends_its_commands_too(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    done = run(place, "\n".join(app_removal.encoded_runner()).encode(), "/killed")
+    assert (done.returncode, done.stdout) == (143, "")
+    assert "the removal did not end within 60 s: remove it again" in done.stderr
+    words = (tmp_path / "limits").read_text().splitlines()
+    assert {"--scope", "RuntimeMaxSec=60", "MemoryMax=50%"} <= {*words}
 
 
 def test_an_incomplete_runner_fails_and_leaves_nothing(tmp_path: Path) -> None:

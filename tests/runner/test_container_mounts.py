@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 
 from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.data import container_mounts
 from gpuhost.runner.data.container_mounts import of_all_apps
 from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.docker.resolved_model import written_by_containers
 from gpuhost.runner.lib import engine_data
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import DISK_FIX, Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Directory
 from gpuhost.runner.resolved.external import refuse_unsupported
 from gpuhost.runner.state.release import Release
-from tests.runner.host_fixtures import ME, NEW, OLD, App, app, as_resolved
+from tests.runner.host_fixtures import ME, NEW, OLD, App, app, as_resolved, unreadable
 from tests.runner.restore_fixtures import mounted, root
 
 __all__ = ["app", "mounted"]
@@ -94,6 +95,18 @@ def test_what_is_damaged_is_told_and_the_advice_ends_it(app: App) -> None:
     command = shlex.split(raised.value.fix[raised.value.fix.index("rm -r ") :])
     subprocess.run(command, check=True)
     assert (is_followed(release), is_followed(release, "models")) == (False, True)
+
+
+def test_what_the_disk_cannot_read_once_is_not_to_be_deleted(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, release = started(app), started(app, release_id=NEW)
+    container_mounts._mounted.cache_clear()
+    unreadable(monkeypatch, old.paths.resolved)
+    (app.paths.shared / "models").symlink_to(app.paths.home.parent / "of-the-host")
+    with pytest.raises(Failure) as raised, open_directory(release, "models"):
+        pass
+    assert raised.value.fix.endswith(f"{old.paths.home} mount cannot be read: {DISK_FIX}")
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)

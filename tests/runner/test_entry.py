@@ -44,7 +44,7 @@ class Transactions:
         self.ids.append(release.plan.id)
         if release.plan.id in self.wrong:
             raise self.wrong[release.plan.id]
-        results.write(release, result_of(release))
+        results.store(release.app, result_of(release))
         return result_of(release)
 
 
@@ -118,7 +118,7 @@ def test_interrupted_after_its_result_a_release_finishes_its_last_steps(
     app: App, run: Run, transactions: Transactions, state: str, is_under_way: bool, kept: list[str]
 ) -> None:
     release = app.release(NEW)
-    results.write(release, result_of(release, state))
+    results.store(release.app, result_of(release, state))
     if is_under_way:
         begin(app.paths, Operation("release", NEW, "ada@desk", 0.0))
     assert run("release", NEW) == (0 if state == VERIFIED else 1)
@@ -222,7 +222,7 @@ def test_a_finished_release_that_cannot_be_opened_keeps_its_result(
     app: App, run: Run, transactions: Transactions
 ) -> None:
     interrupted = app.release(OLD)
-    results.write(interrupted, result_of(interrupted))
+    results.store(interrupted.app, result_of(interrupted))
     of_another_format(interrupted)
     begin(app.paths, Operation("release", OLD, "ada@desk", 7.0))
     assert run("resume") == 0
@@ -277,6 +277,7 @@ def test_the_runner_has_limits_of_memory_and_of_restarts() -> None:
     for name, value in (("MemoryMax", "50%"), ("StartLimitBurst", "12")):
         assert f" -p {name}={value} " in script
         assert f"\n{name}={value}\n" in resume_unit_text()
+    assert "\nRuntimeMaxSec=" in resume_unit_text()
     assert "\nMemoryMax=50%" in timer_units.IN_BACKGROUND
 
 

@@ -200,7 +200,7 @@ def test_the_next_runner_writes_the_fingerprint_of_an_interrupted_release(
     for step in ("data.schedule.install", "stages.prune.prune", "stages.runner_cleanup.forget"):
         monkeypatch.setattr(f"gpuhost.runner.{step}", lambda release: None)
     ended = Result(NEW, "app", "release", VERIFIED, "ada@desk", "r", NEW, 1.0, 2.0)
-    results.write(release, ended)
+    results.store(release.app, ended)
     begin(app.paths, Operation("release", NEW, "ada@desk", 1.0))
     monkeypatch.setattr(sys, "argv", ["runner.pyz", "resume", str(app.paths.home)])
     assert entry.main() == 0

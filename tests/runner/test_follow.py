@@ -43,7 +43,7 @@ def test_a_log_is_followed_to_its_end(
     monkeypatch.setattr(module, "MAX_BYTES", 10)
     release = app.release(NEW)
     release.paths.log.write_text(log)
-    results.write(release, result_of(release))
+    results.store(release.app, result_of(release))
     assert len(_read_all(release, capsys, log)) == reads
 
 
@@ -73,7 +73,7 @@ def test_a_release_that_waits_for_an_interrupted_one(
     """It is lost at once, although its directory is new: the follower then shows the other one."""
     release = app.release(NEW)
     if ended:
-        results.write(release, result_of(release))
+        results.store(release.app, result_of(release))
     begin(app.paths, Operation("release", OLD, "ada@desk", 7.0))
     with lock(app.paths) if locked else nullcontext():
         follow(app.paths, NEW, 0, 0)

@@ -188,15 +188,42 @@ def test_with_an_unreadable_record_no_image_is_untagged(
     assert "no image is untagged" in release.paths.log.read_text()
 
 
-def test_a_release_with_an_unreadable_plan_is_kept(app: App, docker: Docker) -> None:
-    release = released(app, docker, 3)
-    for number, text in ((1, "{"), (2, json.dumps({"format": 99}))):
-        home = app.paths.release(an_id(number)).home
-        home.mkdir()
-        (home / "plan.json").write_text(text)
+def test_the_original_of_a_rollback_of_another_runner_version_is_kept(
+    app: App, docker: Docker
+) -> None:
+    releases = [released(app, docker, number) for number in range(4)]
+    plan = {"format": 99, "rollback_of": an_id(0)}
+    releases[3].paths.plan.write_text(json.dumps(plan))
     docker.write()
-    prune(release)
-    assert left(app, docker)[0] == [an_id(number) for number in (1, 2, 3)]
+    prune(released(app, docker, 4))
+    assert left(app, docker)[0] == [an_id(number) for number in (0, 3, 4)]
+
+
+def test_nothing_is_removed_while_a_plan_is_damaged(app: App, docker: Docker) -> None:
+    """It may be of a rollback, which uses the files of another release."""
+    releases = [released(app, docker, number) for number in range(5)]
+    releases[1].paths.plan.write_text("{")
+    docker.write()
+    before = left(app, docker)
+    for remove in (prune, trim):
+        with pytest.raises(Failure, match=f"rm -r {releases[1].paths.home}"):
+            remove(releases[4])
+    assert left(app, docker) == before
+
+
+def test_a_release_whose_result_is_damaged_is_kept_and_does_not_count(
+    app: App, docker: Docker
+) -> None:
+    releases = [with_source(app, docker, number, "verified") for number in range(5)]
+    releases[1].paths.result.write_text("{")
+    failed = [with_source(app, docker, number, "failed") for number in range(5, 8)]
+    docker.write()
+    point(app.paths.current, f"releases/{an_id(4)}")
+    trim(failed[-1])
+    assert releases[1].paths.source.exists()
+    prune(releases[4])
+    assert left(app, docker)[0] == [an_id(number) for number in (1, 3, 4, 6, 7)]
+    assert f"-r {releases[1].paths.home}" in releases[4].paths.log.read_text()
 
 
 @pytest.mark.parametrize("file", ["result.json", "record.json", "plan.json"])

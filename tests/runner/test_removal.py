@@ -19,6 +19,7 @@ from gpuhost.runner.plan import Nginx
 from gpuhost.runner.site import certificates
 from gpuhost.runner.stages.carry_out import Exit
 from gpuhost.runner.stages.removal import remove
+from gpuhost.runner.state import operations
 from tests.runner.host_fixtures import NEW, OLD, App, Programs, app, programs
 
 __all__ = ["app", "programs"]
@@ -207,6 +208,24 @@ def test_restores_that_were_set_aside_are_named(installed: App) -> None:
         (line,) = (line for line in said if line.endswith(f"/{name}"))
         assert "maybe the only copy" in line
         assert (installed.paths.home / name).is_dir()
+
+
+def test_a_release_that_arrives_meanwhile_stays(
+    installed: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = operations.end
+
+    def arrive(app: AppPaths) -> None:
+        end(app)
+        (app.releases / ".x.new").mkdir()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(operations, "end", arrive)
+        with pytest.raises(Failure, match="a release has arrived"):
+            remove(installed.paths, "ada@desk")
+    assert (installed.paths.releases / ".x.new").is_dir()
+    assert remove(installed.paths, "ada@desk")
+    assert not installed.paths.releases.exists()
 
 
 def test_releases_with_unreadable_plans_are_removed(installed: App, programs: Programs) -> None:

@@ -19,9 +19,8 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write, write_json
 from gpuhost.runner.plan import Migrate
 from gpuhost.runner.stages import activation, restore_exchange, restore_stages
-from gpuhost.runner.stages import restore as entry
 from gpuhost.runner.stages.restore import paths, restore
-from gpuhost.runner.state import abort_request, operations
+from gpuhost.runner.state import abort_request, operations, results
 from gpuhost.runner.state.release import Release
 from tests.runner.host_fixtures import NEW, App, Programs, app, programs
 from tests.runner.restore_fixtures import (
@@ -206,7 +205,7 @@ def test_interrupted_after_the_result_a_restore_is_cleaned_up(
     name = a_backup(app)
     operations.begin(app.paths, Operation("restore", name, "ada", 1234.5))
     with monkeypatch.context() as patched, pytest.raises(Cut):
-        patched.setattr(entry, "write_json", _killed_after_the_result)
+        patched.setattr(results, "write_json", _killed_after_the_result)
         restore(app.paths, name, "ada")
     assert left_over(app) == ["restore"]
     assert restore(app.paths, name, "ada").state == "verified"

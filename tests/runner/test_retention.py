@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from gpuhost.runner.contract import AppPaths, state_files
 from gpuhost.runner.data import backup, retention, stored
 from gpuhost.runner.data.stored import Manifest
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Backup
+from gpuhost.runner.state.releases import deletion
 from gpuhost.snapshot import apps_on_host
 from tests.runner.host_fixtures import OLD, App, app, programs, unreadable
 
@@ -252,6 +254,15 @@ def test_the_advice_for_a_damaged_reference_loses_nothing_and_ends_it(
     assert names(app) == made[2:]
 
 
+@pytest.mark.parametrize("plan", ['{"rollback_of": "x"}', "{"])
+def test_a_release_whose_files_may_be_in_use_is_deleted_after_another_one(
+    app: App, plan: str
+) -> None:
+    """By a rollback to it."""
+    app.release(OLD, is_current=True).paths.plan.write_text(plan)
+    assert deletion(app.paths, Path("x")).startswith("release the app again; then, ")
+
+
 @pytest.mark.parametrize("file", ["restore/state.json", "attempt.json", "releases/x/result.json"])
 def test_a_reference_that_the_disk_cannot_read_is_not_to_be_deleted(
     app: App, clock: Clock, monkeypatch: pytest.MonkeyPatch, file: str
@@ -267,6 +278,16 @@ def test_a_reference_that_the_disk_cannot_read_is_not_to_be_deleted(
     assert f"'{path}': Input/output error" in told
     assert "journalctl -k" in told
     assert not re.search(r"\b(rm|mv) ", told)
+
+
+def test_no_number_is_given_twice(app: App, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the newest manifest cannot be read."""
+    name = a_backup(app, 9, 0)
+    with monkeypatch.context() as patched:
+        unreadable(patched, app.paths.backups / name / "manifest.json")
+        with pytest.raises(Failure, match="Input/output"):
+            a_backup(app, 9, 1)
+    assert names(app) == [name]
 
 
 def test_each_manifest_is_read_once(

@@ -23,7 +23,7 @@ def verified(release: Release) -> Release:
     ended = Result(
         plan.id, plan.app, "release", VERIFIED, plan.by, "r", plan.inputs, ended_at, ended_at
     )
-    results.write(release, ended)
+    results.store(release.app, ended)
     return release
 
 
@@ -35,6 +35,18 @@ def test_a_rollback_has_the_images_of_the_release_and_nothing_else_of_its_record
     prepare(app.paths, BACK, OLD, "ada")
     back = Release.open(app.paths, BACK)
     assert (back.record, back.plan.rollback_of) == (Record(**images), OLD)
+
+
+@pytest.mark.parametrize("file", ["compose.yaml", "record.json"])
+def test_a_target_that_lacks_a_file_is_refused(app: App, file: str) -> None:
+    """Without its record, its images would not be pinned."""
+    old = verified(app.release(OLD))
+    old.remember(images={"web": "sha256:1"})
+    (old.paths.home / "compose.yaml").touch()
+    (old.paths.home / file).unlink()
+    with pytest.raises(BadPlan, match=f"{file} is missing; release the app again"):
+        prepare(app.paths, BACK, OLD, "ada")
+    assert not app.paths.release(BACK).home.exists()
 
 
 def test_a_damaged_record_is_refused(app: App) -> None:

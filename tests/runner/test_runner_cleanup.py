@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
+
+import pytest
 
 from gpuhost.runner.stages import runner_cleanup
 from tests.runner.host_fixtures import App, app
@@ -19,6 +22,22 @@ def runner(lib: Path, name: str, *, age_s: float) -> Path:
     delivered = time.time() - age_s
     os.utime(file, (delivered, delivered))
     return file
+
+
+def test_no_runner_is_removed_while_a_link_cannot_be_read(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = runner(app.paths.home.parent / "lib", "ours", age_s=9000)
+    (app.paths.home / "runner.pyz").symlink_to("../lib/runner-ours.pyz")
+    release = app.release()
+
+    def readlink(path: Path) -> Path:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "readlink", readlink)
+    with pytest.raises(OSError, match="Input/output"):
+        runner_cleanup.forget(release)
+    assert used.exists()
 
 
 def test_runners_that_no_app_uses_are_removed(app: App) -> None:

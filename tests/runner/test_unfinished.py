@@ -15,6 +15,7 @@ from gpuhost.runner.contract import (
     RELEASE,
     REMOVE,
     RESTORE,
+    RESTORE_FAILED,
     ROLLBACK,
     VERIFIED,
     AppPaths,
@@ -27,12 +28,12 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.stages import restore as restoring
 from gpuhost.runner.stages.carry_out import Exit
-from gpuhost.runner.stages.engine import MAX_STARTS
+from gpuhost.runner.stages.engine import MAX_STARTS, MAX_UNDO_STARTS
 from gpuhost.runner.stages.restore_state import read_state
 from gpuhost.runner.state import operations, results, transitions
 from gpuhost.runner.state.lock import lock
 from gpuhost.runner.state.release import Release
-from tests.runner.host_fixtures import NEW, app, programs
+from tests.runner.host_fixtures import NEW, app, programs, unreadable
 from tests.runner.restore_fixtures import (
     NOW,
     THEN,
@@ -105,6 +106,25 @@ def test_an_interrupted_restore_is_finished_first(host: Host, verb: str) -> None
     result = results.read(restoring.paths(host.app.paths, host.backup).result)
     assert result and result.state == VERIFIED
     assert app_data(host.app) == "later"
+
+
+@pytest.mark.parametrize("text", ["{", None], ids=["damaged", "missing"])
+def test_a_restore_that_has_ended_is_not_done_again(host: Host, text: str | None) -> None:
+    """Its runner was killed before it could forget it, and the app has written since."""
+    with host.monkeypatch.context() as patched:
+        patched.setattr(operations, "remove", no_disk)
+        assert host.verb(RESTORE) == Exit.UNFORESEEN
+    host.write("later")
+    result = restoring.paths(host.app.paths, host.backup).result
+    result.write_text(text) if text else result.unlink()
+    with host.monkeypatch.context() as patched:
+        unreadable(patched, result)
+        assert host.verb(transitions.RESUME) == Exit.UNFORESEEN
+    assert host.verb(transitions.RESUME) == Exit.GOOD
+    assert (app_data(host.app), operations.begun(host.app.paths)) == ("later", None)
+    ended = results.read(result)
+    assert ended and ended.verified
+    assert len(host.app.paths.history.read_text().splitlines()) == 2
 
 
 def test_a_release_is_refused_if_the_interrupted_restore_cannot_be_undone(host: Host) -> None:
@@ -284,6 +304,16 @@ def test_a_restore_that_ended_and_was_not_tidied_up_is_done_again(
     assert "days later" in host.words
 
 
+def test_an_abort_of_a_restore_whose_state_is_damaged_is_refused(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupted(host)
+    host.app.paths.restoring.write_text("{")
+    assert host.verb(transitions.ABORT) == Exit.FAILED
+    assert "refused: the state of a restore cannot be read" in capsys.readouterr().err
+    assert not host.app.paths.abort.exists()
+
+
 def test_a_restore_that_kills_its_runner_each_time_is_undone(host: Host) -> None:
     host.activated.wrong = [Cut() for _ in range(MAX_STARTS)]
     for verb in (RESTORE, *[transitions.RESUME] * (MAX_STARTS - 1)):
@@ -295,6 +325,26 @@ def test_a_restore_that_kills_its_runner_each_time_is_undone(host: Host) -> None
         "restored",
         f"the runner was interrupted {MAX_STARTS} times",
     )
+    assert state(host.app) == NOW
+
+
+def cut(*_: object) -> None:
+    raise Cut
+
+
+def test_an_undo_of_a_restore_that_kills_its_runner_is_given_up_until_a_person_goes_on(
+    host: Host,
+) -> None:
+    host.activated.wrong = [BAD]
+    with host.monkeypatch.context() as patched:
+        patched.setattr(exchange.Exchange, "undo", cut)
+        for verb in (RESTORE, *[transitions.RESUME] * (MAX_UNDO_STARTS - 1)):
+            with pytest.raises(Cut):
+                host.verb(verb)
+        assert host.verb(transitions.RESUME) == Exit.FAILED
+    result = results.read(restoring.paths(host.app.paths, host.backup).result)
+    assert result and (result.state, operations.begun(host.app.paths)) == (RESTORE_FAILED, None)
+    restore_again(host)
     assert state(host.app) == NOW
 
 

@@ -140,11 +140,13 @@ def host(
     programs.answer("docker ps -aq *")
     programs.answer("systemctl *")
     made = Host(app, activated, monkeypatch, a_backup(app), [])
-    results.write(Release.open(app.paths, NEW), result_of(Release.open(app.paths, NEW)))
+    release = Release.open(app.paths, NEW)
+    release.remember()
+    results.store(app.paths, result_of(release))
 
     def run_transaction(release: Release) -> Result:
         made.released.append(release.plan.id)
-        results.write(release, result_of(release))
+        results.store(release.app, result_of(release))
         return result_of(release)
 
     monkeypatch.setattr(carry_out, "run_transaction", run_transaction)
@@ -167,7 +169,7 @@ def broken(host: Host) -> None:
 
 
 def no_disk(*_: object) -> None:
-    raise OSError(5, "Input/output error")
+    raise OSError(30, "Read-only file system")
 
 
 def whole(host: Host) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, ReleasePaths
 from gpuhost.runner.docker.resolved_model import written_by_containers
+from gpuhost.runner.lib.failure import is_temporary, of_os
 from gpuhost.runner.lib.files import load_json, read_state_json
 from gpuhost.runner.plan import BadPlan, load
 from gpuhost.runner.state.journal import Journal
@@ -17,23 +18,29 @@ from gpuhost.runner.state.journal import Journal
 
 @dataclass(frozen=True)
 class Mounts:
-    """+ unread: releases whose containers may write anywhere in the shared/ of their app"""
+    """+ unread: releases whose containers may write anywhere in the shared/ of their app
+    + errors: of those that the disk could not read: what a person does
+    """
 
     paths: frozenset[Path]
     unread: tuple[Path, ...] = ()
+    errors: dict[Path, str] = field(default_factory=dict)
 
 
 def of_all_apps(apps: Path) -> Mounts:
     """+ apps: the directory of all apps"""
     paths: set[Path] = set()
-    unread = []
+    unread, errors = [], {}
     for home in sorted(apps.glob("*/releases/[!.]*")):
-        found = _of_release(ReleasePaths(home))
+        try:
+            found = _of_release(ReleasePaths(home))
+        except OSError as error:
+            found, errors[home] = None, of_os(error).fix
         if found is None:
             unread.append(home)
             found = _anything(AppPaths(home.parent.parent), ReleasePaths(home))
         paths |= found
-    return Mounts(frozenset(paths), tuple(unread))
+    return Mounts(frozenset(paths), tuple(unread), errors)
 
 
 def of_volumes(engine: Path) -> Iterator[Path]:
@@ -48,24 +55,23 @@ def of_volumes(engine: Path) -> Iterator[Path]:
 
 
 def _of_release(release: ReleasePaths) -> frozenset[Path] | None:
-    """None: it has started containers, and what they mount is lost."""
+    """None: it has started containers, and what they mount is lost. Raises OSError."""
     models = [release.resolved, release.runs]
+    known, errors = [], []
     # What runs has the same mounts, if one of the two is lost.
-    known = [mounted for model in models if (mounted := _of_model(model)) is not None]
+    for model in models:
+        try:
+            known.append(_mounted(model, model.stat().st_mtime_ns))
+        except (OSError, ValueError) as error:
+            errors += [error] if is_temporary(error) else []
     if known:
         return frozenset().union(*known)
+    if errors:
+        raise errors[0]
     if release.override.exists():  # of an older gpuhost, and not activated since
         return frozenset()
     is_damaged = any(map(os.path.lexists, models))
     return None if is_damaged or _has_started(release) else frozenset()
-
-
-def _of_model(model: Path) -> frozenset[Path] | None:
-    """None: it is missing or damaged."""
-    try:
-        return _mounted(model, model.stat().st_mtime_ns)
-    except (OSError, ValueError):
-        return None
 
 
 @lru_cache(maxsize=1000)

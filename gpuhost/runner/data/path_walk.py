@@ -20,6 +20,7 @@ from gpuhost.runner.data.mount_points import mount_points
 from gpuhost.runner.lib.directory_handle import MODE, DirectoryHandle
 from gpuhost.runner.lib.engine_data import engine_data
 from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.state.releases import deletion
 
 # As the kernel.
 MOST_LINKS = 40
@@ -138,7 +139,7 @@ class Walk:
             return None
         if is_open or not (self.trusts_users or _only_root_writes(handle.state())):
             who = "the app can" if is_open else "other users than root can"
-            raise _link_failure(handle.path / name, who, self.mounts.unread)
+            raise _link_failure(handle.path / name, who, self.mounts)
         # Real, but for its own components, which are looked up in turn.
         return Path(os.path.normpath(handle.path / handle.link_target(name)))
 
@@ -173,11 +174,11 @@ def _real_paths(directories: frozenset[str]) -> tuple[str, ...]:
     return tuple(sorted(path for directory, path in real.items() if path not in directories))
 
 
-def _link_failure(path: Path, who: str, unread: tuple[Path, ...]) -> Failure:
+def _link_failure(path: Path, who: str, mounts: Mounts) -> Failure:
     fix = "replace the link by the directory, or declare its real path in the app file"
-    if unread:
-        lost = f"what the containers of {unread[0]} mount cannot be read"
-        fix += f"; {lost}: if that release is not the current one, rm -r {unread[0]}"
+    for home in mounts.unread[:1]:
+        said = mounts.errors.get(home) or deletion(AppPaths(home.parent.parent), home)
+        fix += f"; what the containers of {home} mount cannot be read: {said}"
     return Failure(
         f"{path} is a link in a directory that {who} write to: not followed",
         fix=fix,

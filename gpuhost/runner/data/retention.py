@@ -10,7 +10,7 @@ from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.lib.failure import Failure, explained
 from gpuhost.runner.lib.files import clear, load_json, move_aside
 from gpuhost.runner.lib.log import Log
-from gpuhost.runner.state.releases import current_id
+from gpuhost.runner.state.releases import deletion
 from gpuhost.runner.state.transitions import BACKUP, RESTORE_DAMAGED, next_step, rule_of
 
 
@@ -123,5 +123,4 @@ def _fix(app: AppPaths, path: Path) -> str:
         return next_step(app, rule_of(RESTORE_DAMAGED, BACKUP))
     if path == app.attempt:
         return move_aside(path)
-    first = "release the app again; then, " if path.parent.name == current_id(app) else ""
-    return f"{first}if nobody will roll back to that release: rm -r {path.parent}"
+    return deletion(app, path.parent)

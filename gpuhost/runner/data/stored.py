@@ -27,6 +27,7 @@ from gpuhost.runner.lib.files import (
     write_json,
 )
 from gpuhost.runner.lib.room import RESERVE as RESERVE
+from gpuhost.runner.plan import NOT_THERE
 
 # YYYYMMDD-HHMMSS-REASON. Data that a restore moved aside has other names, and is never removed.
 NAME = re.compile(r"^(\d{8}-\d{6})-[a-z-]+(?:\.(\d+))?$")
@@ -147,7 +148,9 @@ def begin(app: AppPaths, reason: str) -> Path:
 
 def finish(app: AppPaths, draft: Path, manifest: Manifest) -> Path:
     """Give a backup its number, its manifest and its name. Raises OSError."""
-    newest = max((backup.manifest.sequence for backup in complete(app)), default=0)
+    # What cannot be read now may have the newest number.
+    earlier = filter(None, map(_read, homes(app)))
+    newest = max((backup.manifest.sequence for backup in earlier), default=0)
     numbered = {**asdict(manifest), "sequence": max(0, newest) + 1}
     write_json(draft / MANIFEST, numbered, mode=0o600)
     name = draft.name[1 : -len(".partial")]
@@ -206,9 +209,17 @@ def homes(app: AppPaths) -> list[Path]:
 def read(home: Path) -> Stored | None:
     """None: it has no manifest, or one that cannot be read."""
     try:
+        return _read(home)
+    except OSError:
+        return None
+
+
+def _read(home: Path) -> Stored | None:
+    """None: it has no manifest, or a damaged one. Raises OSError."""
+    try:
         manifest = from_json(Manifest, load_json(home / MANIFEST))
         if any(item.file != Path(item.file).name for item in manifest.items):
             return None
         return Stored(home, manifest)
-    except (OSError, ValueError, TypeError):
+    except (*NOT_THERE, ValueError, TypeError):
         return None

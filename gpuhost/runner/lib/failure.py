@@ -8,13 +8,20 @@ from contextlib import contextmanager
 
 FULL_FIX = "free space: `df -h /opt` and `df -i /opt` show what is full"
 DISK_FIX = "the kernel's log says what is wrong with the disk: journalctl -k"
-# Errors of the host's disk, not of gpuhost.
+BUSY_FIX = (
+    "free memory, or close files, and try again: `free -h` and `sysctl fs.file-nr` show which"
+)
+# Errors of the host, not of gpuhost.
 OF_DISK = {
     errno.ENOSPC: FULL_FIX,
     errno.EDQUOT: FULL_FIX,
     errno.EIO: DISK_FIX,
     errno.EROFS: DISK_FIX,
+    errno.ENFILE: BUSY_FIX,
+    errno.EMFILE: BUSY_FIX,
+    errno.ENOMEM: BUSY_FIX,
 }
+TEMPORARY = (errno.EIO, errno.ENFILE, errno.EMFILE, errno.ENOMEM)
 
 
 class Failure(Exception):
@@ -48,6 +55,11 @@ def of_os(error: Exception, what: str = "", fix: str = "") -> Failure:
     name = repr(error.filename) if error.filename else ""
     said = ": ".join(filter(None, (what, name, error.strerror or str(error))))
     return Failure(said, fix=OF_DISK.get(error.errno or 0, fix))
+
+
+def is_temporary(error: Exception) -> bool:
+    """Whether the next try may succeed, and nobody needs to do anything for it."""
+    return isinstance(error, OSError) and error.errno in TEMPORARY
 
 
 @contextmanager

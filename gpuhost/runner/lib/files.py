@@ -177,6 +177,12 @@ def set_aside(path: Path) -> Path:
     return target
 
 
+def keep_copy(path: Path) -> None:
+    """As `set_aside`, but the path stays. A directory is only set aside where it is replaced."""
+    if not _is_directory(path):
+        os.link(path, damaged_path(path), follow_symlinks=False)
+
+
 def damaged_path(path: Path) -> Path:
     """Where `set_aside` would move it: no file has this name yet."""
     target, number = path.with_name(f"{path.name}.damaged"), 1

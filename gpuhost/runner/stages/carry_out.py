@@ -23,7 +23,7 @@ from gpuhost.runner.stages import restore as restore_stages
 from gpuhost.runner.stages.abandon import DAMAGED, abandon
 from gpuhost.runner.stages.engine import MAX_STARTS
 from gpuhost.runner.stages.transaction import follow_up, refuse, run_transaction
-from gpuhost.runner.stages.unfinished import end_left_restore, interrupted, left_by_restore
+from gpuhost.runner.stages.unfinished import end_left_restore, interrupted, is_damaged
 from gpuhost.runner.state import abort_request, results
 from gpuhost.runner.state.journal import Journal
 from gpuhost.runner.state.lock import Interrupted
@@ -31,7 +31,7 @@ from gpuhost.runner.state.operations import begin, begun, end
 from gpuhost.runner.state.recovery import recover
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import next_number
-from gpuhost.runner.state.transitions import RESTORE_DAMAGED, Do, next_step
+from gpuhost.runner.state.transitions import Do, next_step
 
 
 class Exit(IntEnum):
@@ -66,9 +66,10 @@ def run_new(app: AppPaths, verb: str, id: str, log: Log | None = None) -> Exit:
 
 def _run_transaction(release: Release, kind: str, aborted_by: str = "") -> Exit:
     """+ aborted_by: who has aborted this one before it began; "": nobody"""
-    result = results.read(release.paths.result)
+    app, id, by = release.app, release.plan.id, release.plan.by
+    result = results.ended(app, Operation(kind, id, by, 0))
     if result is None:
-        operation = begin_operation(release.app, kind, release.plan.id, release.plan.by, aborted_by)
+        operation = begin_operation(app, kind, id, by, aborted_by)
         _take_number(release)
         try:
             result = run_transaction(release)
@@ -77,11 +78,11 @@ def _run_transaction(release: Release, kind: str, aborted_by: str = "") -> Exit:
             is_last = Journal(release.paths.journal).starts > MAX_STARTS
             if not is_last and not isinstance(error, BadPlan):
                 raise
-            result = abandon(release.app, operation, error)
-    elif result.verified and begun(release.app):
+            result = abandon(app, operation, error)
+    elif result.verified and begun(app):
         # The runner was interrupted after the result, before `follow_up` had ended.
         follow_up(release)
-    end(release.app)
+    end(app)
     return _exit_status(result)
 
 
@@ -146,7 +147,7 @@ def _end_unfinished_operation(app: AppPaths, verb: str, own_id: str, log: Log | 
     operation = begun(app)
     if operation is None:
         return ""
-    if operation.kind == RESTORE and _is_damaged(app):
+    if is_damaged(app, operation):
         abandon(app, operation, f"{app.restoring} cannot be read")
         end(app)
         return ""
@@ -156,11 +157,6 @@ def _end_unfinished_operation(app: AppPaths, verb: str, own_id: str, log: Log | 
     if rule.do is Do.WAIT:
         raise Interrupted(operation, next_step(app, rule))
     return _finish(app, operation, log) if rule.do is Do.FINISH else ""
-
-
-def _is_damaged(app: AppPaths) -> bool:
-    left = left_by_restore(app)
-    return left is not None and left.state == RESTORE_DAMAGED
 
 
 def _finish(app: AppPaths, operation: Operation, log: Log | None) -> str:

@@ -17,13 +17,15 @@ from typing import Any
 from gpuhost.runner.contract import FAILED, RESTORE_FAILED, VERIFIED, Result
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.boot_time import ClockWatch
-from gpuhost.runner.lib.failure import Failure, in_words, of_os
+from gpuhost.runner.lib.failure import Failure, in_words, is_temporary, of_os
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
-from gpuhost.runner.state.journal import BEGIN, END, START, UNDO, Journal
+from gpuhost.runner.state.journal import BEGIN, END, GIVEN_UP, START, UNDO, Journal
 
 # After more starts than this the work is undone: something in it kills its runner.
 MAX_STARTS = 4
+# And after more than this the undo is given up.
+MAX_UNDO_STARTS = 2 * MAX_STARTS
 
 
 @dataclass(frozen=True)
@@ -159,12 +161,26 @@ def _undo(work: Work, failure: Failure) -> Result:
             work.journal.note(UNDO, bad.stage)
     work.log.stage(work.undo_stage)
     try:
+        if work.journal.starts > MAX_UNDO_STARTS:
+            raise Failure(
+                f"its runner was interrupted {work.journal.starts - 1} times: journalctl -k says "
+                "whether for memory"
+            )
         return replace(work.undo(bad), ended=time.time())
     except Exception as error:
-        reason = work.log.said(as_failure(error).said)
-        first, *rest = work.undo_warning
-        work.log.loud(f"{first}: {reason}", *rest)
-        return replace(bad, state=RESTORE_FAILED, restore_said=reason, ended=time.time())
+        if is_temporary(error) and work.journal.starts <= MAX_UNDO_STARTS:
+            # The next runner continues the undo.
+            raise
+        return _unrestored(work, bad, work.log.said(as_failure(error).said))
+
+
+def _unrestored(work: Work, bad: Result, reason: str) -> Result:
+    first, *rest = work.undo_warning
+    work.log.loud(f"{first}: {reason}", *rest)
+    # A person may continue the undo.
+    with best_effort(work.log):
+        work.journal.note(GIVEN_UP)
+    return replace(bad, state=RESTORE_FAILED, restore_said=reason, ended=time.time())
 
 
 def _failed(work: Work, failure: Failure) -> Result:

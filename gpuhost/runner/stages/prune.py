@@ -6,24 +6,27 @@ never a volume, shared/ or backups/.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gpuhost.runner.building import capacity
 from gpuhost.runner.contract import ReleasePaths
 from gpuhost.runner.docker import images
 from gpuhost.runner.git import checkout
 from gpuhost.runner.lib.commands import try_run
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear, load_json
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.lib.sizes import format_size
-from gpuhost.runner.plan import BadPlan, Plan, load
+from gpuhost.runner.plan import NOT_THERE
 from gpuhost.runner.resolved import project_files
 from gpuhost.runner.state import results
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.releases import current_id, in_order
+from gpuhost.runner.state.releases import current_id, deletion, in_order
 
 # Other directories are not releases.
 ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
@@ -36,11 +39,12 @@ class Existing:
     """A release on this host.
 
     + original: the release whose files it uses; for a rollback another one
+    + is_verified: None: its result is damaged. It is kept, and does not count
     """
 
     id: str
     original: str
-    is_verified: bool
+    is_verified: bool | None
 
 
 def prune(release: Release) -> None:
@@ -97,7 +101,7 @@ def old_failed_ids(releases: Sequence[Existing], current: str, keep: int) -> lis
     + releases: the oldest first
     + current: the id of the current release; "": none
     """
-    failed = [r.id for r in releases if not r.is_verified and r.id != current]
+    failed = [r.id for r in releases if r.is_verified is False and r.id != current]
     originals = {r.original for r in releases if r.original != r.id}
     return [id_ for id_ in failed[:-keep] if id_ not in originals]
 
@@ -115,14 +119,15 @@ def kept_ids(releases: Sequence[Existing], current: str, keep: int) -> set[str]:
     """The releases to keep.
 
     These are the last verified ones, always the current and the one before it; the originals of
-    rollbacks among them; the last failed releases, for their logs.
+    rollbacks among them; the last failed releases, for their logs; those of which nobody knows.
 
     + releases: the oldest first
     + current: the id of the current release
     """
     verified = [r for r in releases if r.is_verified or r.id == current]
-    failed = [r for r in releases if r not in verified]
-    kept = [*verified[-keep:], *failed[-keep:]]
+    unknown = [r for r in releases if r.is_verified is None]
+    failed = [r for r in releases if r not in (*verified, *unknown)]
+    kept = [*unknown, *verified[-keep:], *failed[-keep:]]
     running = next((r for r in releases if r.id == current), None)
     if running:
         kept.append(running)
@@ -139,18 +144,27 @@ def _existing_releases(release: Release) -> list[Existing]:
 
 def _read_release(release: Release, name: str) -> Existing:
     paths = release.app.release(name)
-    plan, result = _plan(release, name), results.read(paths.result)
-    is_verified = result is not None and result.verified
-    original = (plan.rollback_of if plan else None) or name
-    return Existing(name, original, is_verified)
+    original, result = _plan(release, name).get("rollback_of") or name, results.read(paths.result)
+    if result is None and os.path.lexists(paths.result):
+        fix = deletion(release.app, paths.home)
+        release.log.write(f"warning: {name} is kept: {paths.result} is damaged; {fix}")
+        return Existing(name, original, None)
+    return Existing(name, original, result is not None and result.verified)
 
 
-def _plan(release: Release, name: str) -> Plan | None:
+def _plan(release: Release, name: str) -> dict[str, Any]:
+    """As it is: it may be of another runner version. {}: there is none, or only a part of it.
+
+    Raises OSError, or Failure: it may say that another release is needed.
+    """
+    path = release.app.release(name).plan
     try:
-        return load(release.app.release(name).plan)
-    except BadPlan:
-        # Of another runner version, or incomplete.
-        return None
+        return load_json(path)
+    except NOT_THERE:
+        return {}
+    except ValueError as error:
+        fix = deletion(release.app, path.parent)
+        raise Failure(f"nothing old is removed: {path} is damaged; {fix}") from error
 
 
 def untag(release: Release, kept: Iterable[str]) -> list[str]:
@@ -188,8 +202,8 @@ def _tags(release: Release, name: str) -> Iterable[str]:
 
 
 def _commits(release: Release, kept: Iterable[str]) -> set[str]:
-    plans = (_plan(release, name) for name in kept)
-    return {plan.source.revision for plan in plans if plan and plan.source}
+    sources = (_plan(release, name).get("source") for name in kept)
+    return {source["revision"] for source in sources if source}
 
 
 def _listed(names: Sequence[str]) -> str:

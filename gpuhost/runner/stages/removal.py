@@ -5,6 +5,7 @@ After an interruption the same call continues: releases/, which marks an app, is
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -77,8 +78,17 @@ def remove(app: AppPaths, by: str) -> list[str]:
     for home in app.releases.iterdir():
         prune.remove_whole(home)
     operations.end(app)
-    app.releases.rmdir()
+    _remove_empty(app.releases)
     return [_removed_line(projects, untagged), *_kept_lines(app, volumes)]
+
+
+def _remove_empty(releases: Path) -> None:
+    try:
+        releases.rmdir()
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        raise Failure("not removed: a release has arrived", fix="remove it again") from None
 
 
 def _plans(app: AppPaths) -> Iterator[Plan]:

@@ -7,7 +7,6 @@ interruption the same call finishes or undoes the restore.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 
 from gpuhost.runner.contract import (
     FAILED,
@@ -21,7 +20,7 @@ from gpuhost.runner.contract import (
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.files import remove, write_json
+from gpuhost.runner.lib.files import remove
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages.engine import as_failure, best_effort, run_or_restore
@@ -53,18 +52,16 @@ def restore(app: AppPaths, name: str, by: str) -> Result:
     + name: the backup's
     + by: who started the restore
     """
-    operation = operations.begun(app)
-    began = operation.started if operation else time.time()
-    home = paths(app, name)
-    result = results.read(home.result)
-    # With a result of the same start, the runner was interrupted after the end.
-    if not (result and operation and result.started == began):
-        result = _run(app, Operation(RESTORE, name, by, began))
-        _store(app, result)
+    begun = operations.begun(app)
+    operation = Operation(RESTORE, name, by, begun.started if begun else time.time())
+    result = results.ended(app, operation)
+    if result is None:
+        result = _run(app, operation)
+        results.store(app, result)
     state = read_state(app)
     if state and state.backup == name and result.state != RESTORE_FAILED:
         # If this fails, the next verb tries it again, and is refused until then.
-        with best_effort(Log(home.log), "what the restore left is not tidied up"):
+        with best_effort(Log(paths(app, name).log), "what the restore left is not tidied up"):
             end_restore(app, state)
     return result
 
@@ -82,15 +79,8 @@ def end_ended(app: AppPaths) -> None:
 def refuse(app: AppPaths, operation: Operation, failure: Failure) -> Result:
     """Store the result of a restore that does not begin."""
     result = _failed(app, operation, failure, FAILED)
-    _store(app, result)
+    results.store(app, result)
     return result
-
-
-def _store(app: AppPaths, result: Result) -> None:
-    results.audit(app, result)
-    home = paths(app, result.id)
-    if home.home.is_dir():
-        write_json(home.result, asdict(result))
 
 
 def _failed(app: AppPaths, operation: Operation, failure: Failure, state: str) -> Result:

@@ -10,7 +10,7 @@ from gpuhost.runner.contract import RESTORE, AppPaths, from_json
 from gpuhost.runner.data.exchange import Exchange
 from gpuhost.runner.data.stored import Manifest, Stored
 from gpuhost.runner.lib.files import read_state_json, write_json
-from gpuhost.runner.state.journal import BEGIN, END, START, UNDO, Entry, Journal
+from gpuhost.runner.state.journal import BEGIN, END, GIVEN_UP, START, UNDO, Entry, Journal
 
 STAGING, EXCHANGING, UNDOING = "staging", "exchanging", "undoing"
 # The previous data is back; the app has not been verified with it yet.
@@ -86,6 +86,8 @@ class StateJournal(Journal):
         # The first start is before the file.
         if event == START and self._path.exists():
             self.store(starts=self.state.starts + 1)
+        if event == GIVEN_UP:
+            self.store(starts=0)
         if step := STEPS.get((event, stage)):
             self.store(step=step)
 

@@ -36,6 +36,10 @@ def prepare(app: AppPaths, new_id: str, to: str, by: str) -> None:
         known = ", ".join(verified_ids(app))
         step = f"roll back to one of these: {known}" if known else "release the app first"
         raise NoTarget(f"{to} is not a verified release of this app\n-> {step}")
+    # Without its record its images would not be pinned.
+    for path in (target.home / "compose.yaml", target.record):
+        if not path.exists():
+            raise BadPlan(f"{path} is missing; release the app again")
     paths = app.release(new_id)
     temporary = paths.home.with_name(f".{new_id}.new")
     clear(temporary)

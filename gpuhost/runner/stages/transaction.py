@@ -76,7 +76,7 @@ def run_transaction(release: Release) -> Result:
     with best_effort(release.log):
         release.remember(gap_s=downtime.seconds)
     result = replace(result, gap_s=downtime.seconds)
-    results.write(release, result)
+    results.store(release.app, result)
     if result.verified:
         follow_up(release)
     else:
@@ -94,7 +94,7 @@ def refuse(release: Release, failure: Failure) -> Result:
     result = Result.of(
         operation, plan.app, FAILED, revision=plan.revision, inputs=plan.inputs, **details
     )
-    results.write(release, result)
+    results.store(release.app, result)
     return result
 
 

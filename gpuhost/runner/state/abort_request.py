@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from dataclasses import asdict
 
 from gpuhost.runner.contract import AppPaths, Operation
@@ -11,7 +13,13 @@ from gpuhost.runner.state import operations
 
 def request(app: AppPaths, operation: Operation, by: str) -> None:
     """Ask for it; whoever carries the operation out, or continues it later, reads this."""
-    write_json(app.abort, {"of": asdict(operation), "by": by})
+    home = os.open(app.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Two people may ask at once, and nothing has the lock of the app here.
+        fcntl.flock(home, fcntl.LOCK_EX)
+        write_json(app.abort, {"of": asdict(operation), "by": by})
+    finally:
+        os.close(home)
 
 
 def requested_by(app: AppPaths) -> str:

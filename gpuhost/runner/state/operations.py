@@ -33,5 +33,6 @@ def _has_id(operation: Operation) -> bool:
 
 
 def end(app: AppPaths) -> None:
-    remove(app.abort)
+    # First: without a request for its end, a runner that begins here would carry it out.
     remove(app.attempt)
+    remove(app.abort)

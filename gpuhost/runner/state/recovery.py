@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from gpuhost.runner.contract import RELEASE, ROLLBACK, AppPaths, Operation
-from gpuhost.runner.lib.files import set_aside
+from gpuhost.runner.lib.files import keep_copy, remove
 from gpuhost.runner.plan import BadPlan, load
 from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.journal import Journal
@@ -17,9 +17,12 @@ def recover(app: AppPaths) -> None:
     if not os.path.lexists(app.attempt) or operations.begun(app):
         return
     operation = _newest_without_result(app)
-    set_aside(app.attempt)
+    # Until it is replaced it stays: without it the next runner would know of no release.
+    keep_copy(app.attempt)
     if operation:
         operations.begin(app, operation)
+    else:
+        remove(app.attempt)
 
 
 def _newest_without_result(app: AppPaths) -> Operation | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path, PurePosixPath
+from shlex import quote
 
 from gpuhost.runner.contract import VERIFIED, AppPaths
 from gpuhost.runner.lib.files import read_state_json
@@ -28,13 +29,18 @@ def next_number(app: AppPaths) -> int:
 
 def linked_id(app: AppPaths) -> str:
     """The id that `current` points to; "": it is missing, or is not a link to a release."""
+    target = link_target(app.current)
+    return target.name if target.parent.name == app.releases.name else ""
+
+
+def link_target(link: Path) -> PurePosixPath:
+    """Without a name if it is no link."""
     try:
-        target = PurePosixPath(app.current.readlink())
+        return PurePosixPath(link.readlink())
     except OSError as error:
         if error.errno not in NO_LINK:
             raise
-        return ""
-    return target.name if target.parent.name == app.releases.name else ""
+        return PurePosixPath()
 
 
 def current_id(app: AppPaths) -> str:
@@ -44,6 +50,16 @@ def current_id(app: AppPaths) -> str:
         return linked
     verified = (id_ for id_ in reversed(in_order(app)) if _is_verified(app, id_))
     return next(verified, linked)
+
+
+def deletion(app: AppPaths, home: Path) -> str:
+    """Of a release with a damaged file: what a person does. + home: of the release"""
+    current = current_id(app)
+    # {} of a damaged plan: it may be a rollback to any release.
+    plan = read_state_json(app.release(current).plan)
+    is_used = bool(current) and (not plan or home.name in (current, plan.get("rollback_of")))
+    first = "release the app again; then, " if is_used else ""
+    return f"{first}if nobody will roll back to that release: rm -r {quote(str(home))}"
 
 
 def _numbers(app: AppPaths) -> dict[str, int]:

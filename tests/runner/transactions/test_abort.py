@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import threading
 import time
 from collections.abc import Callable
@@ -39,6 +40,24 @@ def ask_for_abort(app: AppPaths) -> None:
     operation = operations.begun(app)
     assert operation
     abort_request.request(app, operation, BOB)
+
+
+def ask_often(app: AppPaths) -> None:
+    for _ in range(20):
+        ask_for_abort(app)
+
+
+def test_two_people_may_ask_at_once(app: AppPaths) -> None:
+    """They are processes of their own."""
+    app.home.mkdir()
+    begun(app)
+    asking = [multiprocessing.Process(target=ask_often, args=(app,)) for _ in range(4)]
+    for one in asking:
+        one.start()
+    for one in asking:
+        one.join()
+    assert [one.exitcode for one in asking] == [0] * 4
+    assert abort_request.requested_by(app) == BOB
 
 
 def aborting(app: AppPaths, stages: Stages, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from gpuhost.rollout.outcome import report
 from gpuhost.runner.contract import AppPaths, Result
 from gpuhost.runner.data.scheduled_backup import run_scheduled
 from gpuhost.runner.lib import boot_time
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import point
 from gpuhost.runner.plan import Backup
 from gpuhost.runner.stages.transaction import run_transaction
@@ -31,9 +32,13 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall, self.up, self.boot = 0.0, 1000.0, "first"
-        real = time.time
-        monkeypatch.setattr(time, "time", lambda: real() + self.wall)
-        monkeypatch.setattr(boot_time, "seconds", lambda: self.up)
+        wall, other = time.time, time.clock_gettime
+        monkeypatch.setattr(time, "time", lambda: wall() + self.wall)
+        monkeypatch.setattr(
+            time,
+            "clock_gettime",
+            lambda clock: self.up if clock == time.CLOCK_BOOTTIME else other(clock),
+        )
         monkeypatch.setattr(boot_time, "boot", lambda: self.boot)
 
 
@@ -90,6 +95,17 @@ def test_a_clock_that_is_set_between_two_stages_is_told(
 
     monkeypatch.setattr(Journal, "note", noting)
     assert run_transaction(release).verified
+    assert release.paths.log.read_text().count("clock was set forward by 86400 s") == 1
+
+
+def test_a_clock_that_is_set_during_an_undo_is_told(
+    app: AppPaths, stages: Stages, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    with_old(app)
+    release = a_release(app, NEW)
+    stages.wrong["up"] = Failure("port taken")
+    during(stages, monkeypatch, f"activate {OLD}", clock, wall=DAY)
+    assert run_transaction(release).state == "restored"
     assert release.paths.log.read_text().count("clock was set forward by 86400 s") == 1
 
 
@@ -163,7 +179,7 @@ def numbered(app: AppPaths, id_: str, number: int | None, state: str = "verified
     if number is not None:
         release.remember(sequence=number)
     ended = Result(id_, "app", "release", state, "ada", "r", "i", 1.0, 2.0)
-    results.write(release, ended)
+    results.store(release.app, ended)
 
 
 AHEAD, BEHIND, LATER = "20300101-000000-aaaaaaaa", "20200101-000000-bbbbbbbb", NEW

@@ -11,13 +11,23 @@ import pytest
 from gpuhost.runner.contract import AppPaths, Operation
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import point
+from gpuhost.runner.stages.carry_out import Exit
 from gpuhost.runner.stages.transaction import run_transaction
 from gpuhost.runner.state import operations, results
 from gpuhost.runner.state.journal import BEGIN, END, START, Journal
 from gpuhost.runner.state.release import Release
 from gpuhost.runner.state.releases import current_id
+from tests.runner.host_fixtures import unreadable
 from tests.runner.running import Cut, run_runner
-from tests.runner.transaction_fixtures import NEW, OLD, Stages, a_release, current, with_old
+from tests.runner.transaction_fixtures import (
+    NEW,
+    OLD,
+    Stages,
+    a_release,
+    current,
+    history,
+    with_old,
+)
 
 NEWEST = "20260103-000000-cccccccc"
 Damage = Callable[[Path], None]
@@ -90,7 +100,7 @@ def interrupted(app: AppPaths, stages: Stages, monkeypatch: pytest.MonkeyPatch) 
     with_old(app)
     old = Release.open(app, OLD)
     stages.wrong = {"up": Failure("port taken"), f"activate {OLD}": Cut()}
-    results.write(old, run_transaction(old))
+    results.store(old.app, run_transaction(old))
     a_release(app, NEW)
     with pytest.raises(Cut):
         run_runner(monkeypatch, app.home, "release", NEW)
@@ -127,7 +137,7 @@ def test_current_is_found_again(
     app: AppPaths, stages: Stages, monkeypatch: pytest.MonkeyPatch, damage: Damage
 ) -> None:
     with_old(app)
-    results.write(Release.open(app, OLD), run_transaction(Release.open(app, OLD)))
+    results.store(app, run_transaction(Release.open(app, OLD)))
     harm(app.current, damage)
     assert current_id(app) == OLD
     stages.wrong = {"up": Failure("port taken")}
@@ -173,10 +183,46 @@ def test_a_damaged_attempt_is_found_in_the_journals(
 ) -> None:
     interrupted(app, stages, monkeypatch)
     app.attempt.write_text("{")
+    with monkeypatch.context() as patched:
+        patched.setattr(operations, "write_json", cut)
+        with pytest.raises(Cut):
+            run_runner(monkeypatch, app.home, "resume")
     assert run_runner(monkeypatch, app.home, "resume") == 0
     result = results.read(app.release(NEW).result)
     assert result and (result.state, result.restored, result.by) == ("restored", OLD, "ada@desk")
     assert (app.home / "attempt.json.damaged").exists()
+
+
+LOST = pytest.mark.parametrize("damage", [bad_byte, empty, a_directory, missing])
+
+
+@LOST
+def test_a_release_that_has_ended_does_not_come_to_life(
+    app: AppPaths, stages: Stages, monkeypatch: pytest.MonkeyPatch, damage: Damage
+) -> None:
+    """Its runner was killed before it could forget it."""
+    with_old(app)
+    a_release(app, NEW)
+    stages.wrong = {"build": Failure("wrong")}
+    with monkeypatch.context() as patched:
+        patched.setattr(operations, "remove", cut)
+        with pytest.raises(Cut):
+            run_runner(monkeypatch, app.home, "release", NEW)
+    result = app.release(NEW).result
+    harm(result, damage)
+    stages.done, stages.wrong = [], {}
+    with monkeypatch.context() as patched:
+        unreadable(patched, result)
+        assert run_runner(monkeypatch, app.home, "resume") == Exit.UNFORESEEN
+    assert run_runner(monkeypatch, app.home, "resume") == 0
+    assert (stages.done, current(app), operations.begun(app)) == ([], OLD, None)
+    ended = results.read(result)
+    assert ended and (ended.state, ended.said) == ("failed", "wrong")
+    assert history(app) == [(NEW, "failed")]
+
+
+def cut(*_: object) -> None:
+    raise Cut
 
 
 def test_an_interrupted_release_without_its_directory_is_in_the_history(

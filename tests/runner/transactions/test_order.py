@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def test_a_release_that_became_current_is_not_undone_if_its_result_is_missing(
         raise Cut
 
     with monkeypatch.context() as patched:
-        patched.setattr(results, "write", cut)
+        patched.setattr(results, "store", cut)
         with pytest.raises(Cut):
             run_transaction(a_release(app, NEW))
     stages.wrong["verify"] = Failure("not up after 300 s")
@@ -106,6 +107,37 @@ def test_a_release_that_kills_its_runner_every_time_is_abandoned(
             run_transaction(release)
     ended = run_transaction(release)
     assert (ended.state, ended.said) == ("restored", "the runner was interrupted 4 times")
+
+
+def test_an_undo_that_kills_its_runner_every_time_is_given_up(
+    app: AppPaths, stages: Stages
+) -> None:
+    with_old(app)
+    stages.wrong = {"up": Failure("port taken"), f"activate {OLD}": Cut()}
+    release = a_release(app, NEW)
+    for _ in range(engine.MAX_UNDO_STARTS):
+        with pytest.raises(Cut):
+            run_transaction(release)
+    ended = run_transaction(release)
+    assert (ended.state, ended.said) == ("restore-failed", "port taken")
+    assert "interrupted 8 times: journalctl -k" in ended.restore_said
+
+
+@pytest.mark.parametrize("times", [1, engine.MAX_UNDO_STARTS])
+def test_a_read_error_in_an_undo_is_tried_again(app: AppPaths, stages: Stages, times: int) -> None:
+    with_old(app)
+    release = a_release(app, NEW)
+    stages.wrong = {
+        "up": Failure("port taken"),
+        f"activate {OLD}": OSError(errno.EIO, "Input/output error"),
+    }
+    for _ in range(times):
+        with pytest.raises(OSError, match="Input/output"):
+            run_transaction(release)
+    if times == 1:
+        stages.wrong.clear()
+    state = "restored" if times == 1 else "restore-failed"
+    assert run_transaction(release).state == state
 
 
 def test_a_release_has_a_deadline(app: AppPaths, stages: Stages) -> None:
