@@ -38,6 +38,7 @@ def try_run(
     quiet: bool = False,
     on_line: Callable[[str], None] | None = None,
     noise: re.Pattern[str] | None = None,
+    watch: Callable[[], None] | None = None,
 ) -> Outcome:
     """Run a command; stop it after the time limit.
 
@@ -47,6 +48,7 @@ def try_run(
     + quiet: stdout is not logged, and returned
     + on_line: called with each line that is logged, secrets masked
     + noise: lines that are logged only
+    + watch: called all the time, ends the command by a Failure
 
     Raises Aborted, or Failure after the time limit of the operation.
     """
@@ -66,7 +68,7 @@ def try_run(
         # Words that an image or a source names may contain NUL.
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return Outcome(127, "", (f"{words[0]}: {reason}",))
-    return Running(process, log, quiet, on_line, noise).finish(stdin, seconds)
+    return Running(process, log, quiet, on_line, noise, watch).finish(stdin, seconds)
 
 
 def run(
