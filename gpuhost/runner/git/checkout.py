@@ -100,7 +100,7 @@ class _Checkout:
     def _fetch_commit(self) -> None:
         commit, address = self.source.revision, self.source.git
         with _changed(self.release) as copy:
-            self.git.local("git init", "init", "--quiet", "--bare", "--template=", str(copy))
+            self.git.local("git init", "init", "--quiet", "--bare", str(copy))
             if self.git.has(copy, commit, address):
                 self.release.log.write(f"commit {commit} is already fetched")
             else:

@@ -56,7 +56,7 @@ def _listed(git: Git, repository: Path) -> Iterator[_Submodule]:
     # Git knows how to resolve relative addresses, and refuses dangerous ones.
     git.local("git submodule init", *here, "submodule", "--quiet", "init")
     own = _settings(git, *here, "config", "--local")
-    # Not the file: it may be a link to another one.
+    # As it was committed. Git itself checks out none that is a link.
     paths = _settings(git, *here, "config", "--blob=HEAD:.gitmodules")
     by_path = {
         value: key.removesuffix(".path") for key, value in paths.items() if key.endswith(".path")
