@@ -131,16 +131,15 @@ def test_no_filter_of_root_changes_or_reads_a_file(
 
 
 @pytest.mark.parametrize("hook", ["reference-transaction", "post-checkout"])
-@pytest.mark.parametrize("key", ["core.hooksPath", "init.templateDir"])
 def test_no_hook_of_root_is_run(
-    app: App, repository: Repository, home: Path, tmp_path: Path, hook: str, key: str
+    app: App, repository: Repository, home: Path, tmp_path: Path, hook: str
 ) -> None:
-    text = f"#!/bin/sh\necho $0 $* >>{tmp_path}/hooked\n"
-    hooks = tool(home / "hooks", hook, text).parent
-    section, name = key.split(".")
-    place = hooks if name == "hooksPath" else home
-    (home / ".gitconfig").write_text(f"[{section}]\n\t{name} = {place}\n")
-    source.fetch(app.release(source=from_git(repository.first, repository.url)))
+    hooks = tool(home / "hooks", hook, f"#!/bin/sh\necho $0 $* >>{tmp_path}/hooked\n").parent
+    (home / ".gitconfig").write_text(f"[core]\n\thooksPath = {hooks}\n")
+    repository.git(repository.home, "update-server-info")
+    # All branches are fetched then, and written as refs.
+    with git_server.plain(tmp_path) as address:
+        source.fetch(app.release(source=from_git(repository.first, f"{address}/one.git")))
     assert not (tmp_path / "hooked").exists()
 
 

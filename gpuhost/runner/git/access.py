@@ -18,11 +18,7 @@ from gpuhost.runner.state.release import Release
 
 CONNECT_S = 20
 # Root's settings may name passwords, filters and other servers, and ~/.netrc has passwords.
-NOTHING_OF_ROOT = {
-    "HOME": "/nonexistent",
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_NOSYSTEM": "1",
-}
+NOTHING_OF_ROOT = {"HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
 SSH_SERVER = re.compile(r"ssh://([^/]+)/|([^:/\[]+(?:\[[^\]]*\])?):")
 
 
