@@ -189,6 +189,7 @@ OWN, FOREIGN = "git@git.example:me/b.git", "git@other.example:b.git"
         ("git@git.example:a.git", "ssh://git@git.example.evil/b.git", False),
         ("git@git.example:a.git", "ssh://git@git.example:22@evil.example/b.git", False),
         ("https://git.example/a.git", OWN, False),
+        ("https://git.example/a.git", "https://git.example/b.git", False),
         ("/srv/a.git", OWN, False),
     ],
 )

@@ -19,7 +19,7 @@ from gpuhost.runner.state.release import Release
 CONNECT_S = 20
 # Root's settings may name passwords, filters and other servers, and ~/.netrc has passwords.
 NOTHING_OF_ROOT = {"HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
-SSH_SERVER = re.compile(r"ssh://([^/]+)/|([^:/\[]+(?:\[[^\]]*\])?):")
+SSH_SERVER = re.compile(r"ssh://([^/]+)/|([^:/@]+@(?:\[[^\]]*\]|[^:/\[]+)):")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Access:
 
         The script for the token looks at the server itself.
         """
-        key = self._key if _server(address) == self._server else None
+        key = self._key if _server(address) == self._server != "" else None
         options = ("IdentitiesOnly=yes", "IdentityAgent=none", f"IdentityFile={key or 'none'}")
         ssh = _command("ssh", "-F", "none", options=(*self._ssh, *options))
         return {**self.source, **NOTHING_OF_ROOT, "GIT_SSH_COMMAND": ssh}
