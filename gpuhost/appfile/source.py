@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from gpuhost.appfile.section import Line, SecretName, Section, SourcePath
+from gpuhost.runner.contract import GIT_ADDRESS
 
 
 def _without_login(url: str) -> str:
@@ -17,14 +18,10 @@ def _without_login(url: str) -> str:
     return url
 
 
-# Nothing in a URL begins with "-": git and ssh would take it for an option.
-USER = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
-LOGIN = r"[A-Za-z0-9_:][^/\s\x00-\x1f\x7f]*"
-HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_][A-Za-z0-9_.-]*)(?::[0-9]+)?"
 GitUrl = Annotated[
     str,
     Field(
-        pattern=rf"^(?:(?:https?|ssh)://(?:{LOGIN}@)?{HOST}/|{USER}@{HOST}:[A-Za-z0-9_./~])[^\s\x00-\x1f\x7f]*$",
+        pattern=f"^{GIT_ADDRESS}$",
         title="https://…, ssh://… or git@host:path",
     ),
     AfterValidator(_without_login),

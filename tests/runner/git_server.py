@@ -72,6 +72,22 @@ class Smart(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
+class Refusing(Smart):
+    """Its refs are Smart's; a fetch gets an error."""
+
+    words = ""
+
+    def do_POST(self) -> None:
+        self._body()
+        error = f"ERR {self.words}\n".encode()
+        content = b"%04x" % (len(error) + 4) + error
+        self.send_response(200)
+        self.send_header("Content-Type", self.headers["Accept"])
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
 class Plain(SimpleHTTPRequestHandler):
     """The files of a repository, unchanged: "dumb" HTTP."""
 
@@ -83,6 +99,13 @@ class Plain(SimpleHTTPRequestHandler):
 def smart(root: Path, login: str = "") -> Iterator[str]:
     """Repositories under a directory, over HTTP; login: the "user:password" it requires."""
     with _served(partial(Smart, root, login)) as address:
+        yield address
+
+
+@contextmanager
+def refusing(root: Path, words: str) -> Iterator[str]:
+    kind = type("OfTheseWords", (Refusing,), {"words": words})
+    with _served(partial(kind, root, "")) as address:
         yield address
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,18 +14,18 @@ import pytest
 from gpuhost.runner.data import archive
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.room import Room
+from gpuhost.runner.lib.room import RESERVED_INODES, Room
 from gpuhost.runner.plan import Source
 from gpuhost.runner.stages import source
 from gpuhost.runner.state.release import Release
 from tests.runner.archives import Add, a_file, a_member, write_archive
-from tests.runner.host_fixtures import App, app
+from tests.runner.host_fixtures import NEW, OLD, App, app
 
 __all__ = ["app"]
 
 
-def archived(app: App, *members: Add) -> Release:
-    release = app.release(source=Source("archive", "r"))
+def archived(app: App, *members: Add, id_: str = NEW) -> Release:
+    release = app.release(id_, source=Source("archive", "r"))
     write_archive(release.paths.archive, *members)
     return release
 
@@ -212,5 +213,27 @@ def test_an_archive_with_more_files_than_a_host_can_have(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "MOST_ENTRIES", 3)
-    with pytest.raises(Failure, match="more than 3 files"):
+    with pytest.raises(Failure, match="more than 3 files and directories"):
         source.fetch(archived(app, *(a_file(f"{n}") for n in range(4))))
+
+
+def test_the_directories_that_an_entry_needs_count_and_need_room(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a few entries may have hundreds, which are in no entry of their own."""
+    monkeypatch.setattr(archive, "MOST_ENTRIES", 12)
+    source.fetch(archived(app, a_file("a/b/c/d/e/f"), a_file("a/b/c/d/e/g"), a_file("a/b/c/h/i/j")))
+    with pytest.raises(Failure, match="more than 12 files and directories"):
+        source.fetch(archived(app, a_file("a/b/c/d/e/f"), a_file("k/l/m/n/o/p/q"), id_=OLD))
+
+
+def test_a_directory_for_which_the_disk_has_no_room(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inodes = itertools.count(4, -1)
+    rooms = (Room(1 << 40, 1 << 39, 1 << 20, max(0, free) + RESERVED_INODES) for free in inodes)
+    monkeypatch.setattr(Room, "of", lambda directory: next(rooms))
+    release = archived(app, a_file("a/b/c/d/e/f"))
+    with pytest.raises(Failure, match="no inodes are left to unpack a/b/c/d of the source"):
+        source.fetch(release)
+    assert not list(release.paths.home.glob(".source*"))

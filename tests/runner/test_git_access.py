@@ -174,25 +174,42 @@ def test_an_unknown_host_key_is_accepted_and_stored_in_the_apps_file(
     assert not any("IdentityFile" in word for word in words)
 
 
+OWN, FOREIGN = "git@git.example:me/b.git", "git@other.example:b.git"
+
+
 @pytest.mark.parametrize(
-    ("url", "are_used"),
+    ("url", "submodule", "gets_key"),
     [
-        ("https://git.example/a.git", False),
-        ("/srv/a.git", False),
-        ("file:///srv/a.git", False),
-        ("git@git.example:a.git", True),
-        ("git.example:a.git", True),
-        ("ssh://git.example/a.git", True),
+        ("git@git.example:a.git", OWN, True),
+        ("git@git.example:a.git", "ssh://git@git.example/b.git", True),
+        ("ssh://git@git.example:22/a.git", OWN, True),
+        ("git@[::1]:a.git", "ssh://git@[::1]/b.git", True),
+        ("git@git.example:a.git", FOREIGN, False),
+        ("git@git.example:a.git", "ssh://git@git.example:2222/b.git", False),
+        ("git@git.example:a.git", "ssh://git@git.example.evil/b.git", False),
+        ("git@git.example:a.git", "ssh://git@git.example:22@evil.example/b.git", False),
+        ("https://git.example/a.git", OWN, False),
+        ("https://git.example/a.git", "https://git.example/b.git", False),
+        ("/srv/a.git", OWN, False),
     ],
 )
-def test_a_submodule_by_ssh_does_not_get_the_keys_of_root(
-    app: App, ssh: Callable[[], dict[str, Any]], url: str, are_used: bool
+@pytest.mark.parametrize("key", ["KEY", None])
+def test_a_submodule_gets_no_key_but_the_apps_and_that_for_the_sources_server_only(
+    app: App,
+    ssh: Callable[[], dict[str, Any]],
+    url: str,
+    submodule: str,
+    gets_key: bool,
+    key: str | None,
 ) -> None:
-    release = app.release()
-    with access(release, from_git("", url)) as environment:
+    release = app.release(given={"KEY": KEY})
+    with access(release, from_git("", url, deploy_key=key)) as logins:
+        environment = logins.to_submodule(submodule)
         command = f"{environment['GIT_SSH_COMMAND']} git@other.example true"
         subprocess.run(["sh", "-c", command], env=commands.environment(environment), check=True)
-    words = ssh()["words"]
-    for word in ("IdentityFile=none", "IdentityAgent=none", "IdentitiesOnly=yes"):
-        assert (word in words) != are_used
-    assert ("-F" in words and words[words.index("-F") + 1] == "none") != are_used
+    call = ssh()
+    files = [word for word in call["words"] if word.startswith("IdentityFile=")]
+    assert ("IdentityFile" in call["files"]) == (gets_key and key is not None)
+    assert len(files) == 1 and (files == ["IdentityFile=none"]) == (not gets_key or not key)
+    assert {"IdentityAgent=none", "IdentitiesOnly=yes"} <= set(call["words"])
+    assert call["words"][:2] == ["-F", "none"]

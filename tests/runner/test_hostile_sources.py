@@ -137,13 +137,6 @@ def test_a_file_of_the_source_is_read_only_if_it_is_one(
         assert f"{name} in the source has 1 MB" in said
 
 
-def test_a_path_with_nul_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match=r"not a path"):
-        source_paths.read_text(tmp_path, tmp_path / "a\0b")
-    with pytest.raises(Failure, match=r"not a path"):
-        source_paths.leads_out(tmp_path, "a\0b")
-
-
 def test_a_lower_case_dockerfile_is_read_and_may_be_a_link_in_the_source(app: App) -> None:
     def make(path: Path, _: Path) -> None:
         path.with_name("other").write_text("FROM a:1\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def test_a_commit_is_checked_out_completely(app: App, repository: Repository, wh
     assert repository.git(release.paths.source, "status", "--porcelain") == ""
     # Its .git is self-contained: a build may copy it.
     assert not (release.paths.source / ".git/objects/info/alternates").exists()
+    assert not (release.paths.source / ".git/hooks").exists()
     assert [path.name for path in release.paths.home.glob(".source*")] == []
 
 
@@ -59,8 +61,10 @@ def test_an_interrupted_fetch_is_repeated(app: App, repository: Repository, left
         (release.paths.home / ".source.new" / "Dockerfile").write_text("half")
     elif left == "lock":
         source.fetch(app.release(OLD, source=from_git(repository.second, repository.url)))
-        (app.paths.git / "shallow.lock").touch()
-        (app.paths.git / "config.lock").touch()
+        # Of a git that was killed.
+        shutil.copytree(app.paths.git, app.paths.new_git)
+        (app.paths.new_git / "shallow.lock").touch()
+        (app.paths.new_git / "config.lock").touch()
     elif left == "access":
         (release.paths.home / "access").mkdir()
         (release.paths.home / "access" / "key").write_text(KEY)
@@ -83,6 +87,30 @@ def test_a_damaged_copy_is_fetched_again(app: App, repository: Repository, damag
         loose.unlink() if damage == "missing" else loose.write_bytes(b"")
     release = app.release(NEW, source=from_git(repository.second, repository.url))
     source.fetch(release)
+    assert "second" in (release.paths.source / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("words", ["object file x is empty", "File too large", "is corrupt"])
+def test_the_words_of_a_server_say_nothing_of_the_hosts_disk(
+    app: App, repository: Repository, words: str
+) -> None:
+    first = app.release(OLD, source=from_git(repository.first, repository.url))
+    source.fetch(first)
+    (app.paths.git / "marker").touch()
+    with git_server.refusing(repository.home.parent, words) as address:
+        release = app.release(source=from_git(repository.second, f"{address}/one.git"))
+        with pytest.raises(Failure, match=f"git fetch of .*{words}"):
+            source.fetch(release)
+    assert (app.paths.git / "marker").exists()
+
+
+def test_a_copy_that_lacks_what_a_fetch_needs_is_fetched_again(
+    app: App, repository: Repository
+) -> None:
+    source.fetch(app.release(OLD, source=from_git(repository.first, repository.url)))
+    for path in app.paths.git.rglob("pack-*"):
+        path.unlink()
+    source.fetch(release := app.release(source=from_git(repository.second, repository.url)))
     assert "second" in (release.paths.source / "Dockerfile").read_text()
 
 
@@ -159,7 +187,7 @@ def test_a_submodule_cannot_read_local_repositories(
     with git_server.smart(repository.home.parent) as address:
         own = f"{address}/one.git" if origin == "server" else repository.url
         release = app.release(source=from_git(revision, own))
-        with pytest.raises(Failure, match="the protocol file, which is not allowed"):
+        with pytest.raises(Failure, match="the submodule inner has no http or ssh address"):
             source.fetch(release)
     assert not release.paths.source.exists()
     assert list(release.paths.home.glob(".source*")) == []

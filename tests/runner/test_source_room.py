@@ -12,6 +12,9 @@ import pytest
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data import seed
+from gpuhost.runner.git import checkout
+from gpuhost.runner.lib import room
+from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import pieces
 from gpuhost.runner.lib.room import Room
@@ -19,7 +22,8 @@ from gpuhost.runner.plan import Directory
 from gpuhost.runner.resolved import tree
 from gpuhost.runner.stages import source
 from gpuhost.runner.state.release import Release
-from tests.runner.host_fixtures import ME, App
+from tests.runner import git_server
+from tests.runner.host_fixtures import ME, NEW, OLD, App
 from tests.runner.repositories import Repository, from_git, isolated_host, repository
 from tests.runner.restore_fixtures import mounted, root
 from tests.runner.running import Cut
@@ -163,9 +167,58 @@ def test_a_commit_that_is_larger_fills_no_disk(
         repository.git(home, "config", "core.compression", "0")
     (repository.work / "weights").write_bytes(os.urandom(size * MB))
     release = small.release(source=from_git(repository.commit("large"), repository.url))
-    with pytest.raises(Failure, match=r"the commit is larger than the disk .* has room for") as end:
+    with pytest.raises(Failure, match=r"is nearly full: git fetch of .* was ended") as end:
         source.fetch(release)
     assert "source.ref" in end.value.fix
     assert free(small) > 4 * MB
-    assert not [*small.paths.git.rglob("tmp_*"), *release.paths.home.glob(".source*")]
+    assert not [*small.paths.home.glob(".git*"), *release.paths.home.glob(".source*")]
     assert "damaged" not in release.paths.log.read_text()
+
+
+@pytest.mark.parametrize("path", ["one", "sub"])
+def test_a_server_that_sends_each_object_as_a_file_fills_no_disk(
+    small: App, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Plain HTTP: no object is larger than the disk. Nothing stays: all apps write there."""
+    inner = Repository(tmp_path, "inner.git")
+    large, other = (repository, inner) if path == "one" else (inner, repository)
+    for home in (large.home, large.work):
+        large.git(home, "config", "core.compression", "0")
+    for number in range(16):
+        (large.work / f"weights{number}").write_bytes(os.urandom(3 * MB))
+    large.commit("large")
+    repository.git(repository.work, "submodule", "add", "-q", "../inner.git", "sub")
+    revision = repository.commit("with a submodule")
+    for one in (large, other):
+        one.git(one.home, "update-server-info")
+    before = free(small)
+    looks, real = [], Room.of
+
+    def of(directory: DirectoryHandle) -> Room:
+        looks.append(real(directory))
+        return looks[-1]
+
+    monkeypatch.setattr(Room, "of", of)
+    # It is ended when two thirds of the disk are full.
+    monkeypatch.setattr(room, "PART", 1.5)
+    with git_server.plain(tmp_path) as address:
+        release = small.release(source=from_git(revision, f"{address}/one.git"))
+        with pytest.raises(Failure, match=rf"is nearly full: git fetch of .*{path}") as end:
+            source.fetch(release)
+    assert "source.ref" in end.value.fix
+    assert min(look.free for look in looks) > 4 * MB
+    assert before - free(small) < MB / 2
+
+
+def test_forgotten_commits_stay_if_the_disk_has_no_room_to_pack_the_others(
+    small: App, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for id_, revision in ((OLD, repository.first), (NEW, repository.second)):
+        source.fetch(release := small.release(id_, source=from_git(revision, repository.url)))
+    names = sorted(small.paths.git.rglob("*"))
+    with monkeypatch.context() as context:
+        context.setattr(room, "RESERVE", 1 << 60)
+        context.setattr(room, "PART", 0.4)
+        checkout.forget(release, {repository.second})
+    assert "git gc of the app's copy was ended" in release.paths.log.read_text()
+    assert sorted(small.paths.git.rglob("*")) == names

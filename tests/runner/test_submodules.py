@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,10 +127,10 @@ def test_a_submodule_that_is_not_to_be_updated_stays_empty(app: App, server: Ser
     assert list((release.paths.source / "sub").iterdir()) == []
 
 
-def test_the_file_with_submodules_may_be_a_link_to_the_host(
+def test_a_file_with_submodules_that_is_a_link_to_the_host_is_refused(
     app: App, server: Server, tmp_path: Path
 ) -> None:
-    """Git reads no address from it."""
+    """By git itself: our own look at it relies on that."""
     release_of_host = server.release(app, {"sub": server.inner.first})
     where = server.repository
     (tmp_path / "of-the-host").write_text((where.work / ".gitmodules").read_text())
@@ -142,7 +143,38 @@ def test_the_file_with_submodules_may_be_a_link_to_the_host(
     release = app.release(
         "20260103-000000-cccccccc", source=from_git(revision, f"{server.address}/one.git")
     )
-    with pytest.raises(Failure):
+    with pytest.raises(Failure, match=r"invalid path '\.gitmodules'"):
         source.fetch(release)
     assert not release.paths.source.exists()
     assert release_of_host.plan.id != release.plan.id
+
+
+def test_no_submodule_is_fetched_through_a_link(
+    app: App, server: Server, repository: Repository, tmp_path: Path
+) -> None:
+    """A tree may have two entries of one name: git writes the link, and lists the submodule."""
+
+    def written(kind: str, content: bytes) -> str:
+        words = ("git", "hash-object", "-w", "--literally", "--stdin", "-t", kind)
+        ended = subprocess.run(
+            words, cwd=repository.work, input=content, check=True, stdout=subprocess.PIPE
+        )
+        return ended.stdout.decode().strip()
+
+    def tree(*entries: tuple[str, str, str]) -> str:
+        lines = [f"{mode} {name}\0".encode() + bytes.fromhex(it) for mode, name, it in entries]
+        return written("tree", b"".join(lines))
+
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    modules = b'[submodule "s"]\n\tpath = a/b\n\turl = ../inner.git\n'
+    top = tree(
+        ("100644", ".gitmodules", written("blob", modules)),
+        ("40000", "a", tree(("160000", "b", server.inner.first))),
+        ("120000", "a", written("blob", str(outside).encode())),
+    )
+    commit = repository.git(repository.work, "commit-tree", "-m", "two of one name", top)
+    repository.git(repository.work, "push", "-q", "origin", f"{commit}:refs/heads/two")
+    release = app.release(source=from_git(commit, f"{server.address}/one.git"))
+    assert "the submodule a/b goes through a link of the source" in refused(release)
+    assert list(outside.iterdir()) == []

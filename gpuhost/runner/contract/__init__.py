@@ -21,6 +21,7 @@ from gpuhost.runner.contract.decode import from_json as from_json
 from gpuhost.runner.contract.file_names import ENV_EXAMPLES as ENV_EXAMPLES
 from gpuhost.runner.contract.file_names import EXAMPLE_SUFFIXES as EXAMPLE_SUFFIXES
 from gpuhost.runner.contract.file_names import PLACEHOLDERS as PLACEHOLDERS
+from gpuhost.runner.contract.git_address import GIT_ADDRESS as GIT_ADDRESS
 from gpuhost.runner.contract.image_gate import Facts as Facts
 from gpuhost.runner.contract.image_gate import Gate as Gate
 from gpuhost.runner.contract.image_gate import GateResult as GateResult

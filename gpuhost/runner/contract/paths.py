@@ -159,6 +159,11 @@ class AppPaths:
         return self.home / "git"
 
     @property
+    def new_git(self) -> Path:
+        """The same, while it is changed."""
+        return self.home / ".git.new"
+
+    @property
     def known_hosts(self) -> Path:
         """SSH host keys that were accepted at the first connection."""
         return self.home / "known_hosts"

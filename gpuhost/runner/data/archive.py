@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
@@ -46,26 +47,41 @@ def unpack(archive: Path, into: Path) -> None:
 
 
 def _unpack_all(opened: tarfile.TarFile, into: Path) -> None:
-    count = 0
+    target = _Target(into)
     while (member := opened.next()) is not None:
         # They would stay in memory.
         opened.members.clear()  # type: ignore[attr-defined]
-        abort.look()
-        count += 1
-        if count > MOST_ENTRIES:
-            raise Failure(f"the source has more than {MOST_ENTRIES} files", fix="remove some")
         if member.issparse():
             raise tarfile.ReadError("it has a sparse file")
-        _require_room(member, into)
-        _unpack(opened, member, into)
+        target.begin(member.name, member.size if member.isfile() else 0)
+        _unpack(opened, member, target)
 
 
-def _require_room(member: tarfile.TarInfo, into: Path) -> None:
-    """A directory and a link need some too."""
-    need = on_disk(member.size if member.isfile() else 0)
-    what = f"to unpack {shown(member.name)} of the source"
-    with DirectoryHandle.open(into) as directory:
-        Room.of(directory).require(need, what, str(into), FREE_SPACE)
+class _Target:
+    """The directory that entries are unpacked into, with what they make there."""
+
+    def __init__(self, into: Path) -> None:
+        self.into = into
+        self._count = 0
+
+    def begin(self, name: str, size: int = 0) -> None:
+        """Of an entry: a directory and a link need room too. Raises Failure."""
+        abort.look()
+        self._count += 1
+        if self._count > MOST_ENTRIES:
+            raise Failure(
+                f"the source has more than {MOST_ENTRIES} files and directories", fix="remove some"
+            )
+        what = f"to unpack {shown(name)} of the source"
+        with DirectoryHandle.open(self.into) as directory:
+            Room.of(directory).require(on_disk(size), what, str(self.into), FREE_SPACE)
+
+    def make_parents(self, path: Path) -> None:
+        """An entry may name hundreds. Raises as `begin`."""
+        missing = list(takewhile(lambda parent: not parent.exists(), path.parents))
+        for parent in reversed(missing):
+            self.begin(str(parent.relative_to(self.into)))
+            parent.mkdir()
 
 
 class _Member(tarfile.TarInfo):
@@ -81,11 +97,11 @@ class _Member(tarfile.TarInfo):
         return member
 
 
-def _unpack(opened: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
-    path = _inside(into, member.name)
-    if path == into:
+def _unpack(opened: tarfile.TarFile, member: tarfile.TarInfo, target: _Target) -> None:
+    path = _inside(target.into, member.name)
+    if path == target.into:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    target.make_parents(path)
     if member.isdir():
         path.mkdir(exist_ok=True)
         path.chmod(member.mode & 0o777 | 0o700)
@@ -93,7 +109,7 @@ def _unpack(opened: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> Non
         # Links may point anywhere: nothing is written through them.
         path.symlink_to(member.linkname)
     elif member.islnk():
-        path.hardlink_to(_inside(into, member.linkname))
+        path.hardlink_to(_inside(target.into, member.linkname))
     elif member.isfile():
         _write(opened, member, path)
     else:

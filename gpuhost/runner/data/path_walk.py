@@ -147,7 +147,7 @@ class Walk:
 def _real(path: Path) -> str:
     try:
         return os.path.realpath(path)
-    except ValueError:
+    except (OSError, ValueError):
         return ""
 
 

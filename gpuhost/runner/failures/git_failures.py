@@ -69,13 +69,9 @@ KNOWN = (
         "/usr/local/share/ca-certificates",
     ),
     Signature(
-        r"[Nn]o space left on device",
+        # Not of the server.
+        r"^(?!remote: |.*remote error: ).*[Nn]o space left on device",
         "the disk is full",
         FULL_FIX,
-    ),
-    Signature(
-        r"transport '(?P<name>[^']+)' not allowed",
-        "a submodule uses the protocol {name}, which is not allowed",
-        "give it an https or ssh address in .gitmodules",
     ),
 )

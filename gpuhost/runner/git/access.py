@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from urllib.parse import urlsplit
@@ -15,12 +17,37 @@ from gpuhost.runner.plan import Source
 from gpuhost.runner.state.release import Release
 
 CONNECT_S = 20
-PROTOCOLS = "http:https:ssh"
+# Root's settings may name passwords, filters and other servers, and ~/.netrc has passwords.
+NOTHING_OF_ROOT = {"HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
+SSH_SERVER = re.compile(r"ssh://([^/]+)/|([^:/@]+@(?:\[[^\]]*\]|[^:/\[]+)):")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Environments for git.
+
+    + source: with root's settings, and its keys if the app has none: a person chose that server
+    """
+
+    source: dict[str, str]
+    _server: str
+    _ssh: tuple[str, ...]
+    _key: Path | None
+
+    def to_submodule(self, address: str) -> dict[str, str]:
+        """Nothing of root, whoever wrote that address; of the app what is for the source's server.
+
+        The script for the token looks at the server itself.
+        """
+        key = self._key if _server(address) == self._server != "" else None
+        options = ("IdentitiesOnly=yes", "IdentityAgent=none", f"IdentityFile={key or 'none'}")
+        ssh = _command("ssh", "-F", "none", options=(*self._ssh, *options))
+        return {**self.source, **NOTHING_OF_ROOT, "GIT_SSH_COMMAND": ssh}
 
 
 @contextmanager
-def access(release: Release, source: Source) -> Iterator[dict[str, str]]:
-    """The environment for git, and temporary files for it.
+def access(release: Release, source: Source) -> Iterator[Access]:
+    """What git needs for the servers, in temporary files.
 
     Raises Failure for a missing secret.
     """
@@ -29,60 +56,54 @@ def access(release: Release, source: Source) -> Iterator[dict[str, str]]:
     clear(place)
     place.mkdir(mode=0o700)
     try:
-        yield {
+        ssh, key = _ssh_options(release, source, place), _deploy_key(release, source, place)
+        own = ("IdentitiesOnly=yes", f"IdentityFile={key}") if key else ()
+        environment = {
             "GIT_TERMINAL_PROMPT": "0",
-            # Files of Git LFS stay pointers.
-            "GIT_LFS_SKIP_SMUDGE": "1",
-            # A submodule must not use a directory of this host, or run a command.
-            "GIT_ALLOW_PROTOCOL": PROTOCOLS,
-            "GIT_SSH_COMMAND": _ssh(release, source, place),
+            "GIT_SSH_COMMAND": _command("ssh", options=(*ssh, *own)),
             **_askpass(release, source, place),
             **proxy.environment(),
         }
+        yield Access(environment, _server(source.git), ssh, key)
     finally:
         # The next release deletes what is left.
         with suppress(OSError), abort.cleanup():
             clear(place)
 
 
-def is_local(url: str) -> bool:
-    return url.startswith(("/", "file:"))
-
-
-def _ssh(release: Release, source: Source, place: Path) -> str:
-    options = [
+def _ssh_options(release: Release, source: Source, place: Path) -> tuple[str, ...]:
+    options = (
         "BatchMode=yes",
         f"ConnectTimeout={CONNECT_S}",
         "ServerAliveInterval=15",
         "ServerAliveCountMax=4",
-    ]
+    )
     if source.known_hosts:
-        write(place / "known_hosts", "\n".join(source.known_hosts) + "\n", mode=0o600)
-        options += ["StrictHostKeyChecking=yes", f"UserKnownHostsFile={place / 'known_hosts'}"]
+        known, check = place / "known_hosts", "yes"
+        write(known, "\n".join(source.known_hosts) + "\n", mode=0o600)
     else:
-        options += [
-            "StrictHostKeyChecking=accept-new",
-            f"UserKnownHostsFile={release.app.known_hosts}",
-        ]
-    if source.deploy_key:
-        # OpenSSH refuses a key without a newline at the end, and one with Windows line endings.
-        key = _secret(release, source.deploy_key, "deploy_key").replace("\r\n", "\n")
-        write(place / "key", key.rstrip("\n") + "\n", mode=0o600)
-        options += ["IdentitiesOnly=yes", f"IdentityFile={place / 'key'}"]
-    elif not _is_ssh(source.git):
-        # A submodule must not use root's keys.
-        options += ["IdentitiesOnly=yes", "IdentityFile=none", "IdentityAgent=none"]
-        return " ".join(["ssh", "-F", "none", *_quoted(options)])
-    return " ".join(["ssh", *_quoted(options)])
+        known, check = release.app.known_hosts, "accept-new"
+    return (*options, f"StrictHostKeyChecking={check}", f"UserKnownHostsFile={known}")
 
 
-def _is_ssh(url: str) -> bool:
-    """git@host:path has no scheme."""
-    return not is_local(url) and urlsplit(url).scheme not in ("http", "https")
+def _deploy_key(release: Release, source: Source, place: Path) -> Path | None:
+    if source.deploy_key is None:
+        return None
+    # OpenSSH refuses a key without a newline at the end, and one with Windows line endings.
+    key = _secret(release, source.deploy_key, "deploy_key").replace("\r\n", "\n")
+    write(place / "key", key.rstrip("\n") + "\n", mode=0o600)
+    return place / "key"
 
 
-def _quoted(options: Iterable[str]) -> Iterator[str]:
-    return (f"-o {quote(option)}" for option in options)
+def _command(*words: str, options: tuple[str, ...]) -> str:
+    return " ".join([*words, *(f"-o {quote(option)}" for option in options)])
+
+
+def _server(address: str) -> str:
+    """User, host and port of an address for ssh; "" for others."""
+    found = SSH_SERVER.match(address)
+    server = (found[1] or found[2]) if found else ""
+    return server.removesuffix(":22")
 
 
 def _askpass(release: Release, source: Source, place: Path) -> dict[str, str]:

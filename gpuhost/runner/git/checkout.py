@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gpuhost.runner.git.access import PROTOCOLS, access, is_local
-from gpuhost.runner.git.commands import LOCAL, LOCAL_S, SETTINGS, Damaged, Git
+from gpuhost.runner.git.access import Access, access
+from gpuhost.runner.git.commands import LOCAL_S, Damaged, Git
 from gpuhost.runner.git.submodules import check_out_submodules
-from gpuhost.runner.lib.commands import try_run
+from gpuhost.runner.lib import abort
+from gpuhost.runner.lib.commands import run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear
 from gpuhost.runner.lib.source_paths import read_text
@@ -27,9 +30,9 @@ def check_out(release: Release, source: Source, into: Path) -> None:
     """
     if COMMIT.fullmatch(source.revision) is None:
         raise Failure(f"plan.json: {source.revision!r} is not a full commit hash")
-    with access(release, source) as environment:
-        git = Git(release.log, environment)
-        checkout = _Checkout(release, source, into, git)
+    git = Git(release.log)
+    with access(release, source) as logins:
+        checkout = _Checkout(release, source, into, git, logins)
         try:
             files = checkout.make()
         except Damaged:
@@ -37,7 +40,7 @@ def check_out(release: Release, source: Source, into: Path) -> None:
             clear(release.app.git)
             clear(into)
             files = checkout.make()
-        check_out_submodules(git, into, files)
+        check_out_submodules(git, logins, into, files)
     _warn_of_lfs(release, into)
 
 
@@ -46,23 +49,48 @@ def forget(release: Release, kept: set[str]) -> None:
     copy = release.app.git
     if not copy.exists():
         return
-    git = ("git", *SETTINGS, f"--git-dir={copy}")
-    names = ("for-each-ref", "--format=%(refname)", KEPT)
-    listed = try_run(release.log, *git, *names, seconds=LOCAL_S, env=LOCAL, quiet=True)
-    gone = [name for name in listed.out.split() if name.removeprefix(KEPT) not in kept]
-    for name in gone:
-        try_run(release.log, *git, "update-ref", "-d", name, seconds=LOCAL_S, env=LOCAL)
-    if gone:
-        try_run(release.log, *git, "gc", "--quiet", seconds=LOCAL_S, env=LOCAL)
+    git = Git(release.log)
+    try:
+        names = git.ask(f"--git-dir={copy}", "for-each-ref", "--format=%(refname)", KEPT).split()
+        if gone := [name for name in names if name.removeprefix(KEPT) not in kept]:
+            with _changed(release) as new:
+                git.forget(new, gone)
+    except Failure as failure:
+        release.log.write(f"warning: the app's copy of the repository stays: {failure.said}")
+
+
+@contextmanager
+def _changed(release: Release) -> Iterator[Path]:
+    """The app's copy of the repository under another name, to be changed.
+
+    It replaces the copy, or is deleted: what a git that has failed left is in no copy in use.
+    """
+    copy, new = release.app.git, release.app.new_git
+    clear(new)
+    try:
+        if copy.exists():
+            # Git makes new files, and changes none of these.
+            words = ("cp", "-al", str(copy), str(new))
+            run(release.log, *words, seconds=LOCAL_S, what="cp of the app's repository")
+        yield new
+        with abort.cleanup():
+            clear(copy)
+            new.rename(copy)
+    except BaseException:
+        with suppress(OSError), abort.cleanup():
+            clear(new)
+        raise
 
 
 class _Checkout:
-    def __init__(self, release: Release, source: Source, into: Path, git: Git) -> None:
+    def __init__(
+        self, release: Release, source: Source, into: Path, git: Git, logins: Access
+    ) -> None:
         self.release = release
         self.source = source
         self.into = into
         self.git = git
-        self.copy = release.app.git
+        self.logins = logins
 
     def make(self) -> int:
         """Returns how many files the commit has."""
@@ -70,23 +98,22 @@ class _Checkout:
         return self._check_out()
 
     def _fetch_commit(self) -> None:
-        commit, copy = self.source.revision, f"--git-dir={self.copy}"
-        self.git.discard_left(self.copy)
-        self.git.local("git init", "init", "--quiet", "--bare", "--template=", str(self.copy))
-        if self.git.has(self.copy, commit, self.source.git):
-            self.release.log.write(f"commit {commit} is already fetched")
-        else:
-            self.release.log.write(f"fetching commit {commit}")
-            protocols = f"{PROTOCOLS}:file" if is_local(self.source.git) else PROTOCOLS
-            address = self.source.git
-            self.git.fetch(self.copy, address, commit, name=address, protocols=protocols)
-        self.git.local("git update-ref", copy, "update-ref", f"{KEPT}{commit}", commit)
+        commit, address = self.source.revision, self.source.git
+        with _changed(self.release) as copy:
+            self.git.local("git init", "init", "--quiet", "--bare", str(copy))
+            if self.git.has(copy, commit, address):
+                self.release.log.write(f"commit {commit} is already fetched")
+            else:
+                self.release.log.write(f"fetching commit {commit}")
+                self.git.fetch(copy, address, commit, self.logins.source, name=address)
+            where = f"--git-dir={copy}"
+            self.git.local("git update-ref", where, "update-ref", f"{KEPT}{commit}", commit)
 
     def _check_out(self) -> int:
         """Make a repository of its own: a Dockerfile may read the version from .git."""
         commit = self.source.revision
         self.git.begin(self.into, self.source.git)
-        self.git.fetch_from_copy(self.into / ".git", self.copy, f"{KEPT}{commit}")
+        self.git.fetch_from_copy(self.into / ".git", self.release.app.git, f"{KEPT}{commit}")
         return self.git.check_out(self.into, commit, 0)
 
 

@@ -5,10 +5,13 @@ Not with `git submodule update`: it checks out whatever an author has put there,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpuhost.runner.contract import GIT_ADDRESS
+from gpuhost.runner.git.access import Access
 from gpuhost.runner.git.commands import Git
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.file_names import shown
@@ -17,6 +20,7 @@ from gpuhost.runner.lib.source_paths import through_link
 MOST = 1000
 LINK = "160000"
 FIX = "correct .gitmodules in the repository"
+ADDRESS = "give it an https or ssh address in .gitmodules"
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class _Submodule:
     address: str
 
 
-def check_out_submodules(git: Git, top: Path, files: int) -> None:
+def check_out_submodules(git: Git, logins: Access, top: Path, files: int) -> None:
     """+ files: in the checkout. Raises Failure."""
     count, todo = 0, [top]
     while todo:
@@ -38,7 +42,8 @@ def check_out_submodules(git: Git, top: Path, files: int) -> None:
             git.log.write(f"fetching the submodule {shown(one.home.relative_to(top))}")
             git.begin(one.home, one.address)
             name = f"the submodule {shown(one.path)}"
-            git.fetch(one.home / ".git", one.address, one.commit, name=name)
+            environment = logins.to_submodule(one.address)
+            git.fetch(one.home / ".git", one.address, one.commit, environment, name=name)
             files = git.check_out(one.home, one.commit, files)
             todo.append(one.home)
 
@@ -51,7 +56,7 @@ def _listed(git: Git, repository: Path) -> Iterator[_Submodule]:
     # Git knows how to resolve relative addresses, and refuses dangerous ones.
     git.local("git submodule init", *here, "submodule", "--quiet", "init")
     own = _settings(git, *here, "config", "--local")
-    # Not the file: it may be a link to another one.
+    # As it was committed. Git itself checks out none that is a link.
     paths = _settings(git, *here, "config", "--blob=HEAD:.gitmodules")
     by_path = {
         value: key.removesuffix(".path") for key, value in paths.items() if key.endswith(".path")
@@ -65,9 +70,11 @@ def _listed(git: Git, repository: Path) -> Iterator[_Submodule]:
             continue
         if complaint := through_link(repository, path):
             raise Failure(f"the submodule {complaint}", fix=FIX)
-        if f"{section}.url" not in own:
-            raise Failure(f"the submodule {shown(path)} has no address", fix=FIX)
-        yield _Submodule(repository / path, path, kind.split()[2], own[f"{section}.url"])
+        address = own.get(f"{section}.url", "")
+        # Never of this host, and no command of a transport helper.
+        if re.fullmatch(GIT_ADDRESS, address) is None:
+            raise Failure(f"the submodule {shown(path)} has no http or ssh address", fix=ADDRESS)
+        yield _Submodule(repository / path, path, kind.split()[2], address)
 
 
 def _settings(git: Git, *words: str) -> dict[str, str]:

@@ -39,6 +39,7 @@ def try_run(
     on_line: Callable[[str], None] | None = None,
     noise: re.Pattern[str] | None = None,
     large: bool = False,
+    watch: Callable[[], None] | None = None,
 ) -> Outcome:
     """Run a command; stop it after the time limit.
 
@@ -49,6 +50,7 @@ def try_run(
     + on_line: called with each line that is logged, secrets masked
     + noise: lines that are logged only
     + large: more output than is kept is no failure; the caller looks at is_cut
+    + watch: called all the time, ends the command by a Failure
 
     Raises Aborted, or Failure after the time limit of the operation, or for an answer that is cut.
     """
@@ -68,7 +70,7 @@ def try_run(
         # Words that an image or a source names may contain NUL.
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return Outcome(127, "", (f"{words[0]}: {reason}",))
-    outcome = Running(process, log, quiet, on_line, noise).finish(stdin, seconds)
+    outcome = Running(process, log, quiet, on_line, noise, watch).finish(stdin, seconds)
     if outcome.is_cut and not large:
         outcome.require_ok(" ".join(words[:2]), seconds)
     return outcome

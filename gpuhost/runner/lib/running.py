@@ -29,6 +29,8 @@ LONGEST_KEPT = 4096
 # Characters of stdout that are kept, in whole lines. A container's log may be larger; no answer of
 # a tool is.
 MOST_OUTPUT = 32 << 20
+# Between two looks of a watch.
+WATCH_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,14 @@ class Running:
         quiet: bool,
         on_line: Callable[[str], None] | None = None,
         noise: re.Pattern[str] | None = None,
+        watch: Callable[[], None] | None = None,
     ) -> None:
         self.process = process
         self.log = log
         self.quiet = quiet
         self.on_line = on_line
         self.noise = noise
+        self.watch = watch
         self.out: deque[str] = deque()
         self.is_cut = False
         self.tail: deque[str] = deque(maxlen=TAIL)
@@ -102,16 +106,19 @@ class Running:
 
     def _wait(self, deadline: float) -> int | None:
         """The exit status; None: stopped after the time limit. Raises Failure."""
+        pause = WATCH_S if self.watch else abort.LOOK_S
         while True:
             left = max(0.0, deadline - time.monotonic())
             try:
-                return self.process.wait(min(left, abort.LOOK_S))
+                return self.process.wait(min(left, pause))
             except subprocess.TimeoutExpired:
-                if left <= abort.LOOK_S:
+                if left <= pause:
                     self._kill()
                     return None
             try:
                 abort.check()
+                if self.watch:
+                    self.watch()
             except Failure:
                 self._kill()
                 raise

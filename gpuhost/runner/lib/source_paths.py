@@ -13,12 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, explained
 from gpuhost.runner.lib.file_names import shown
 from gpuhost.runner.lib.sizes import format_size
 
 # Bytes of a text that the runner reads: no Compose file, Dockerfile or .env of a project is longer.
 LARGEST = 1 << 20
+FIX = "declare another path: this one leads to a place where not even root may look"
 
 
 def through_link(source: Path, name: str) -> str | None:
@@ -104,13 +105,14 @@ def leads_out(source: Path, path: str) -> bool:
 def resolved(path: Path) -> Path:
     """The path without links, also of a link to nothing, and of links in a circle.
 
-    Raises Failure for a chain of links that is longer than any system follows, and for NUL, which
-    no name has.
+    Raises Failure for a chain of links that is longer than any system follows, for NUL, which no
+    name has, and where not even root may look.
     """
     if "\0" in str(path):
         raise Failure(f"{shown(path)}: not a path", fix="correct the path")
     try:
-        return Path(os.path.realpath(path))
+        with explained(f"{shown(path)} cannot be followed", FIX):
+            return Path(os.path.realpath(path))
     except RecursionError:
         raise Failure(
             f"{shown(path.name)}: a chain of too many links", fix="replace the links in the source"

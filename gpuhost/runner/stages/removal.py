@@ -38,6 +38,7 @@ CREATED = (
     "docker",
     "files",
     "git",
+    ".git.new",
     "known_hosts",
     "nginx.json",
     "runner.pyz",
