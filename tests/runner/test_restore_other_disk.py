@@ -262,7 +262,7 @@ def test_it_can_be_interrupted_before_a_rename(
         for path, copy in pristine.items():
             subprocess.run(["find", path, "-mindepth", "1", "-delete"], check=True)
             shutil.copytree(copy, path, dirs_exist_ok=True)
-    assert at > 18
+    assert at > 17
 
 
 def test_what_a_restore_with_an_unreadable_state_left_is_set_aside(

@@ -154,5 +154,5 @@ def _copy_file(content: BinaryIO, into: DirectoryHandle, name: str, owner: os.st
             into.discard(PART)
         raise
     with suppress(FileExistsError):
-        os.link(PART, name, src_dir_fd=into.number, dst_dir_fd=into.number, follow_symlinks=False)
+        into.hard_link(PART, into, name)
     into.unlink(PART)

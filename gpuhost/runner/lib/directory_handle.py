@@ -207,6 +207,11 @@ class DirectoryHandle:
     def rename(self, name: str, to: DirectoryHandle, new_name: str) -> None:
         os.rename(_single(name), _single(new_name), src_dir_fd=self.number, dst_dir_fd=to.number)
 
+    def hard_link(self, name: str, to: DirectoryHandle, new_name: str) -> None:
+        """A second name of a file, or of a link itself."""
+        names = _single(name), _single(new_name)
+        os.link(*names, src_dir_fd=self.number, dst_dir_fd=to.number, follow_symlinks=False)
+
     def unlink(self, name: str) -> None:
         os.unlink(_single(name), dir_fd=self.number)
 
