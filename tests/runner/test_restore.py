@@ -133,7 +133,7 @@ def test_a_database_whose_directory_was_moved_while_the_backup_was_made(
     data = app.paths.shared / "data"
     real = sqlite_copy.copy
 
-    def copy(*words: Any, **more: Any) -> os.stat_result:
+    def copy(*words: Any, **more: Any) -> object:
         state = real(*words, **more)
         data.rename(app.paths.home / "moved")
         (app.paths.shared / "data").mkdir()
