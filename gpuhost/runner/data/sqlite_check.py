@@ -106,7 +106,7 @@ def _check(database: sqlite3.Connection) -> dict[str, list[str]]:
             own.append(problems.name)
             if len(own) > MOST_OWN:
                 raise sqlite3.OperationalError("it needs too many functions of the app")
-            problems.replace(database)
+            problems.stand_in(database)
             # It compares no index with its table, and no order.
             problems = _problems(database, "quick_check")
     except sqlite3.OperationalError:
@@ -125,8 +125,8 @@ class Missing:
     name: str
     is_collation: bool
 
-    def replace(self, database: sqlite3.Connection) -> None:
-        """By one that accepts everything."""
+    def stand_in(self, database: sqlite3.Connection) -> None:
+        """One that accepts everything."""
         if self.is_collation:
             database.create_collation(self.name, lambda one, other: (one > other) - (one < other))
         else:

@@ -95,13 +95,13 @@ class DirectoryHandle:
     @property
     def disk(self) -> tuple[int, int]:
         """Equal for directories between which a rename works: the same device, the same mount."""
-        return self.state().st_dev, _mount_of(self.number)
+        return self.state().st_dev, mount_of(self.number)
 
     def is_mount_point(self, name: str) -> bool:
         """Whether something is mounted at a name, also if it is of the same device."""
         number = os.open(_single(name), os.O_PATH | SAFE, dir_fd=self.number)
         try:
-            return _mount_of(number) != _mount_of(self.number)
+            return mount_of(number) != mount_of(self.number)
         finally:
             os.close(number)
 
@@ -349,7 +349,7 @@ def _descend(entry: Entry, open_levels: list[tuple[DirectoryHandle, str, Iterato
     open_levels.append((handle, entry.path, iter(handle.names())))
 
 
-def _mount_of(number: int) -> int:
+def mount_of(number: int) -> int:
     """The id of the mount that an open file is in."""
     for line in Path(f"/proc/self/fdinfo/{number}").read_text(encoding="ascii").splitlines():
         key, _, value = line.partition(":")
