@@ -302,3 +302,17 @@ def test_a_directory_that_the_app_exchanges_for_a_link_is_not_followed(
     assert names(host) == ["a.log"]
     assert (host / "a.log").read_text() == BIG
     assert rotate(app.paths)
+
+
+def test_a_directory_in_the_place_of_a_draft_is_named(
+    app: App, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = app.data("logs/a.log", BIG)
+    draft = log.with_name(".a.log.gpuhost-part")
+    (draft / "inner").mkdir(parents=True)
+    declare(app, "logs/*.log")
+    assert not rotate(app.paths)
+    assert f"{str(draft)!r}: a directory is in its place: move it" in capsys.readouterr().err
+    (draft / "inner").rmdir()
+    assert rotate(app.paths)
+    assert names(log.parent) == ["a.log", "a.log.1.gz"]

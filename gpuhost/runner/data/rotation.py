@@ -26,7 +26,7 @@ from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import locate, open_directory
 from gpuhost.runner.lib import boot_time
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, of_os
 from gpuhost.runner.lib.files import data_pieces, read_json, write_json
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.plan import Logs
@@ -173,6 +173,6 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _tell(what: str, error: Exception) -> bool:
-    reason = error.said if isinstance(error, Failure) else getattr(error, "strerror", error)
+    reason = (error if isinstance(error, Failure) else of_os(error)).said
     print(f"not rotated: {what!r}: {reason}", file=sys.stderr)
     return False

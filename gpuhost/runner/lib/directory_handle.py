@@ -186,6 +186,9 @@ class DirectoryHandle:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        state = self.look(name)
+        if state and stat.S_ISDIR(state.st_mode):
+            self._discard_directory(name)
         self.rename(draft, self, name)
         self.sync()
 
@@ -216,12 +219,15 @@ class DirectoryHandle:
         os.unlink(_single(name), dir_fd=self.number)
 
     def discard(self, name: str) -> None:
-        """Delete a file or a link, if it exists; not a tree, which a container could go on filling.
-
-        IsADirectoryError for a directory.
+        """Delete a file, a link or an empty directory, if it exists; not a tree, which a container
+        could go on filling.
         """
-        with suppress(FileNotFoundError):
+        try:
             self.unlink(name)
+        except FileNotFoundError:
+            return
+        except IsADirectoryError:
+            self._discard_directory(name)
 
     def rmdir(self, name: str) -> None:
         os.rmdir(_single(name), dir_fd=self.number)
@@ -297,6 +303,14 @@ class DirectoryHandle:
         finally:
             os.close(found)
 
+    def _discard_directory(self, name: str) -> None:
+        """Docker makes an empty one where the file of a bind mount is missing."""
+        try:
+            self.rmdir(name)
+        except OSError as error:
+            words = "a directory is in its place: move it elsewhere"
+            raise OSError(error.errno, words, str(self.path / name)) from error
+
     def _removed(self, name: str) -> bool:
         """Delete what is no directory. False: it is one, and nothing is mounted there."""
         state = self.look(name)
@@ -346,7 +360,7 @@ def _descend(entry: Entry, open_levels: list[tuple[DirectoryHandle, str, Iterato
         handle = entry.parent.enter(entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return
-    open_levels.append((handle, entry.path, iter(handle.names())))
+    open_levels.append((handle, entry.path, handle.iterate()))
 
 
 def mount_of(number: int) -> int:
