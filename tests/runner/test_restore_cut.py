@@ -108,6 +108,8 @@ def _assert_whole(app: App, state: str, when: str) -> None:
     in_place = str((app.paths.shared / DB).relative_to(app.paths.home))
     assert (previous == [in_place]) == (state != "verified"), (when, state, found)
     assert found[in_place][0] == "then"
+    logs = list(app.paths.home.rglob("*-wal"))
+    assert all(path.stat().st_nlink == 1 for path in logs), (when, logs)
 
 
 def _databases(app: App) -> list[Path]:

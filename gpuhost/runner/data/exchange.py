@@ -77,6 +77,7 @@ class Exchange:
             if at.aside.look(self._name) is not None:
                 self._vacate(at)
                 self._move(at.aside, self._name, at.parent, self._name)
+            self._drop_links(at.aside, self._name, at.parent, self._name)
 
     def clear_staged(self, app: AppPaths) -> None:
         """Delete the directory of the restored one. Raises Failure or OSError."""
@@ -129,14 +130,19 @@ class Exchange:
                 _link(origin, name + ending, to, new + ending)
         if origin.look(name) is not None:
             origin.rename(name, to, new)
+        self._drop_links(origin, name, to, new)
+
+    def _drop_links(
+        self, directory: DirectoryHandle, name: str, to: DirectoryHandle, new: str
+    ) -> None:
+        """Of an exchange, or one that was interrupted."""
         for ending in self._endings:
-            _drop_link(origin, name + ending, to, new + ending)
+            _drop_link(directory, name + ending, to, new + ending)
 
     def _vacate(self, at: _Opened) -> None:
         """Set aside what an app has made in place of a database or directory, or beside it."""
-        for ending in self._endings:
-            _drop_link(at.parent, self._name + ending, at.aside, self._name + ending)
-            _drop_link(at.parent, self._name + ending, at.staging, self._staged_name + ending)
+        self._drop_links(at.parent, self._name, at.aside, self._name)
+        self._drop_links(at.parent, self._name, at.staging, self._staged_name)
         endings = ("", *self._endings)
         if any(at.parent.look(self._name + ending) is not None for ending in endings):
             self._move(at.parent, self._name, at.aside, _free(at.aside, self._name, endings))
