@@ -184,16 +184,16 @@ def delete_a_release_that_cannot_be_read(host: Host) -> None:
     record.write_text("{")
     _make_backups(host, 3)
     told = host.app.paths.backups / "log"
-    retention.prune(paths, 1, "", Log(told))
+    retention.prune(paths, 1, Log(told))
     assert len(stored.complete(paths)) == 4
     advice = told.read_text().splitlines()[-1]
     shell(command_in(advice, "rm -r"))
-    retention.prune(paths, 1, "", Log(told))
+    retention.prune(paths, 1, Log(told))
     assert len(stored.complete(paths)) == 1
     assert paths.release(NEW).home.is_dir()
     # Of the current release, another one comes first.
     paths.release(NEW).record.write_text("{")
-    retention.prune(paths, 1, "", Log(told))
+    retention.prune(paths, 1, Log(told))
     assert "release the app again; then, if" in told.read_text().splitlines()[-1]
 
 

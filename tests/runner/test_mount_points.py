@@ -41,6 +41,7 @@ def test_a_mount_point_of_any_name_is_read(tmp_path: Path, monkeypatch: pytest.M
     table = "".join(f"142 27 0:92 / {one} rw - tmpfs none rw\n" for one in escaped)
     (tmp_path / "mountinfo").write_bytes(table.encode())
     monkeypatch.setattr(mount_points, "MOUNTS", tmp_path / "mountinfo")
+    monkeypatch.setattr(mount_points, "_is_reached", lambda path, mount: True)
     assert list(mount_points.mount_points()) == [Path(name) for name in names]
 
 
@@ -131,7 +132,21 @@ def test_a_mount_in_a_directory_would_be_moved_away_with_it(
     mounted("--bind", tmp_path / "disk", inner)
     ended = restore(app.paths, name, "ada")
     assert (ended.state, f"{inner} is a mount point" in ended.said) == ("failed", True)
+    assert f"take {inner} out of /etc/fstab" in ended.fix
     command = ended.fix.partition("run ")[2].partition(", and restore")[0]
     subprocess.run(["sh", "-ec", command], check=True)
     assert restore(app.paths, name, "ada").state == "verified"
     assert (tmp_path / "disk/large").read_text() == "on the disk"
+
+
+@pytest.mark.parametrize("over", ["public/audio/inner", "public/audio"])
+def test_a_mount_that_another_one_hides_is_not_in_the_way(
+    app: App, activated: Activation, mounted: Callable[..., None], over: str
+) -> None:
+    """Nobody can unmount it."""
+    name = a_backup(app)
+    inner = app.data("public/audio/inner/disk/x").parent
+    mounted("-t", "tmpfs", "none", inner)
+    mounted("-t", "tmpfs", "none", app.paths.shared / over)
+    ended = restore(app.paths, name, "ada")
+    assert (str(inner) in ended.said, f"{over} is a mount point" in ended.said) == (False, True)

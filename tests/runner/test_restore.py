@@ -32,7 +32,7 @@ from tests.runner.restore_fixtures import (
     set_aside,
     state,
 )
-from tests.runner.trees import ACL, an_acl
+from tests.runner.trees import ACL, DEFAULT_ACL, an_acl
 
 __all__ = ["activated", "app", "programs"]
 EVERYTHING = Backup(sqlite=(DB,), paths=("data", "settings.json"))
@@ -107,6 +107,26 @@ def test_acls_and_attributes_of_a_database_are_restored(
     assert (os.getxattr(path, ACL), path.stat().st_mode) == (an_acl(4242), mode)
 
 
+def test_a_database_inherits_no_acl_of_its_directory(app: App, activated: Activation) -> None:
+    database(app, "then")
+    os.setxattr((app.paths.shared / DB).parent, DEFAULT_ACL, an_acl(1234))
+    declared = Backup(sqlite=(DB,), paths=("data",))
+    name = backup.backup(app.release(NEW, backup=declared, is_current=True), "schedule")
+    assert restore(app.paths, name, "ada").state == "verified"
+    assert ACL not in os.listxattr(app.paths.shared / DB)
+
+
+def test_what_a_newer_gpuhost_has_backed_up_is_not_left_out(
+    app: App, activated: Activation
+) -> None:
+    name = a_backup(app)
+    manifest = app.paths.backups / name / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"kind": "path"', '"kind": "volume"'))
+    ended = restore(app.paths, name, "ada")
+    assert (ended.state, state(app)) == ("failed", NOW)
+    assert "this gpuhost cannot restore 'volume'" in ended.said
+
+
 def test_deleted_data_is_restored(app: App, activated: Activation) -> None:
     name = a_backup(app, directories=(Directory("public", ME, "0711"),))
     shutil.rmtree(app.paths.shared)
@@ -133,7 +153,7 @@ def test_a_database_whose_directory_was_moved_while_the_backup_was_made(
     data = app.paths.shared / "data"
     real = sqlite_copy.copy
 
-    def copy(*words: Any, **more: Any) -> os.stat_result:
+    def copy(*words: Any, **more: Any) -> object:
         state = real(*words, **more)
         data.rename(app.paths.home / "moved")
         (app.paths.shared / "data").mkdir()

@@ -31,6 +31,7 @@ from tests.runner.restore_fixtures import (
     a_backup,
     activated,
     app_data,
+    database,
     disk,
     mounted,
     root,
@@ -262,7 +263,7 @@ def test_it_can_be_interrupted_before_a_rename(
         for path, copy in pristine.items():
             subprocess.run(["find", path, "-mindepth", "1", "-delete"], check=True)
             shutil.copytree(copy, path, dirs_exist_ok=True)
-    assert at > 18
+    assert at > 17
 
 
 def test_what_a_restore_with_an_unreadable_state_left_is_set_aside(
@@ -342,3 +343,22 @@ def test_without_its_disk_nothing_is_called_exchanged_or_undone(
     assert [(disk / name).read_text() for name in names] == [expected] * 2
     texts = sorted(path.read_text() for path in disk.rglob("*.json"))
     assert texts == ["now", "now", "then", "then"]
+
+
+def test_a_database_by_its_real_path_is_in_the_directory_that_a_link_leads_to(
+    app: App, activated: Activation, mounted: Mount, tmp_path: Path
+) -> None:
+    (tmp_path / "srv").mkdir()
+    mounted("-t", "tmpfs", "none", tmp_path / "srv")
+    data = tmp_path / "srv/data"
+    data.mkdir()
+    app.paths.shared.mkdir()
+    (app.paths.shared / "data").symlink_to(data)
+    database(app, "then")
+    app.data("data/other", "then")
+    declared = Backup(sqlite=(str(data / "app.db"),), paths=("data",))
+    name = backup.backup(app.release(NEW, backup=declared, is_current=True), "schedule")
+    app.data("data/other", "now")
+    database(app, "now", wal=True)
+    assert restore(app.paths, name, "ada").state == "verified"
+    assert (app_data(app), (data / "other").read_text()) == ("then", "then")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,12 +56,35 @@ class Postgresql:
         return [line for line in lines if any(word in line for word in words)]
 
 
+# What `pg_restore --create` prints of a database without its content.
+PROPERTIES = r"""
+\restrict tCLX
+SET client_min_messages = warning;
+-- Name: shop; Type: DATABASE; Schema: -; Owner: ada
+CREATE DATABASE shop WITH TEMPLATE = template0 LOCALE_PROVIDER = icu ICU_LOCALE = 'de-AT';
+ALTER DATABASE shop OWNER TO ada;
+\unrestrict tCLX
+\connect shop
+\restrict tCLX
+ALTER DATABASE shop CONNECTION LIMIT = 7;
+ALTER DATABASE shop SET default_transaction_read_only TO 'on';
+ALTER ROLE bob IN DATABASE "shop" SET work_mem TO ' DATABASE shop ';
+REVOKE CONNECT,TEMPORARY ON DATABASE shop FROM PUBLIC;
+GRANT CREATE ON DATABASE shop TO bob;
+"""
+
+
+def can_load(programs: Programs, then: str = "cat >/dev/null") -> None:
+    programs.answer("docker exec -i 0ddb0y pg_restore *", then=then)
+    programs.answer("docker exec -i 0ddb0y pg_restore * --create *", PROPERTIES)
+
+
 def with_a_backup(app: App, programs: Programs) -> tuple[Postgresql, str]:
     """A release with a database, and the name of its backup, which can be loaded."""
     database(app, "now")
     postgresql = Postgresql(programs)
     name = backup.backup(app.release(NEW, backup=DATABASE, is_current=True), "schedule")
-    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    can_load(programs, then="cat >/dev/null")
     return postgresql, name
 
 
@@ -71,15 +95,47 @@ def test_a_database_is_loaded_beside_the_old_one_and_renamed(
     assert restore(app.paths, name, "ada").state == "verified"
     assert [line.split()[0] for line in postgresql.statements] == [
         "DROP",
-        "SELECT",
+        "CREATE",
+        *["ALTER"] * 4,
+        "GRANT",
         "ALTER",
         "ALTER",
     ]
     stopped = programs.called("docker stop")
     assert stopped == ["docker stop -t 30 c0ffee"]
-    restored = programs.called("pg_restore")[1:]  # The first one read the new dump.
+    restored = programs.called("pg_restore")[2:]  # The others read the dump.
     assert "--single-transaction --exit-on-error" in restored[0]
     assert programs.calls.index(restored[0]) < programs.calls.index(stopped[0])
+
+
+def test_what_belongs_to_the_database_itself_is_restored_after_its_content(
+    app: App, programs: Programs, activated: Activation
+) -> None:
+    postgresql, name = with_a_backup(app, programs)
+    can_load(programs, f"echo loaded >>{postgresql.sql}; cat >/dev/null")
+    assert restore(app.paths, name, "ada").state == "verified"
+    sql = postgresql.sql.read_text()
+    lines = [line for line in PROPERTIES.splitlines() if not line.startswith("\\connect")]
+    named = f'DATABASE "{postgres.Server("", "shop", "", Release.open(app.paths, NEW).log).beside}"'
+    create, *properties = (
+        re.sub(r'DATABASE "?shop"?(?= )', named, line, count=1)
+        for line in lines
+        if "DATABASE shop " in line or 'DATABASE "shop"' in line
+    )
+    before, after = sql.split("loaded\n")
+    assert create in before
+    assert [line for line in after.splitlines() if named in line] == properties
+    assert "DATABASE shop " not in sql.replace(properties[3], "")
+
+
+def test_a_database_that_was_dropped_is_created_first(
+    app: App, programs: Programs, activated: Activation
+) -> None:
+    postgresql, name = with_a_backup(app, programs)
+    postgresql.set_databases("postgres")
+    assert restore(app.paths, name, "ada").state == "verified"
+    assert postgresql.statements[1].startswith("CREATE DATABASE shop WITH TEMPLATE")
+    assert postgresql.statements[2].startswith('CREATE DATABASE "gpuhost_restored_')
 
 
 def test_interrupted_after_verification_a_restore_only_cleans_up(
@@ -162,7 +218,7 @@ def test_a_server_that_does_not_tell_its_space_is_restored(
     name = backup.backup(release, "schedule")
     programs.answer("docker exec 0ddb0y psql * SHOW data_directory", "/data\n")
     programs.answer("docker exec 0ddb0y df *", answer)
-    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    can_load(programs, then="cat >/dev/null")
     assert restore(app.paths, name, "ada").state == "verified"
 
 
@@ -175,7 +231,7 @@ def test_of_two_databases_none_stays_beside_if_the_second_cannot_be_loaded(
     release = app.release(NEW, backup=declared, is_current=True)
     name = backup.backup(release, "schedule")
     other = postgres.Server("", "other", "", release.log).beside
-    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    can_load(programs, then="cat >/dev/null")
     programs.answer(f"docker exec -i 0ddb0y pg_restore * -d {other} *", status=1)
     assert restore(app.paths, name, "ada").state == "failed"
     shop = postgres.Server("", "shop", "", release.log).beside
@@ -194,7 +250,7 @@ def test_nothing_stays_beside_after_an_abort(
     begin(app.paths, Operation(RESTORE, name, "ada", 0.0))
     loading = programs.directory / "loading"
     wait = f"touch {loading}; exec sleep 20"
-    programs.answer("docker exec -i 0ddb0y pg_restore *", then=f"cat >/dev/null; {wait}")
+    can_load(programs, then=f"cat >/dev/null; {wait}")
     with when(loading.exists, lambda: _request_abort(app)):
         ended = restore(app.paths, name, "ada")
     assert (ended.state, ended.aborted_by, activated.seen) == ("failed", "bo", [])
@@ -211,7 +267,7 @@ def test_an_abort_waits_for_the_exchange_and_undoes_it(
     release = app.release(NEW, backup=DATABASE, is_current=True)
     name = backup.backup(release, "schedule")
     begin(app.paths, Operation(RESTORE, name, "ada", 0.0))
-    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    can_load(programs, then="cat >/dev/null")
     aside = postgres.Server("", "shop", "", release.log).aside
     here = programs.directory
     exchange = (
@@ -270,7 +326,7 @@ def test_files_are_moved_back_also_if_the_server_does_not_start(
     release = app.release(NEW, backup=declared, is_current=True)
     name = backup.backup(release, "schedule")
     app.data("settings.json", "now")
-    programs.answer("docker exec -i 0ddb0y pg_restore *", then="cat >/dev/null")
+    can_load(programs, then="cat >/dev/null")
     # As it is stopped for the undo.
     up = f"if [ -e {programs.directory}/broken ]; then exit 1; fi"
     programs.answer("docker compose * up *", then=up)
@@ -293,4 +349,4 @@ def test_a_database_that_the_app_creates_under_the_name_of_the_previous_one(
     ended = restore(app.paths, name, "ada")
     assert "is not exchanged: somebody has created gpuhost_before_" in ended.said
     assert (ended.state, activated.seen) == ("restored", ["now"])
-    assert not [line for line in postgresql.statements if "ALTER" in line]
+    assert not [line for line in postgresql.statements if "RENAME" in line]

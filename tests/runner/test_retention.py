@@ -302,7 +302,7 @@ def test_each_manifest_is_read_once(
         return read(path)
 
     monkeypatch.setattr(state_files, "read_state", count)
-    retention.prune(app.paths, 9, "", Log(app.paths.home / "log"))
+    retention.prune(app.paths, 9, Log(app.paths.home / "log"))
     assert len([path for path in paths if path.name == stored.MANIFEST]) == 3
 
 
@@ -365,7 +365,7 @@ def test_whatever_the_clock_does_the_newest_good_ones_stay(
             if then == "torn":
                 continue
             made = stored.finish(app.paths, draft, Manifest("app", "", "schedule", clock.now, ()))
-            retention.prune(app.paths, keep, made.name, Log(app.paths.home / "log"))
+            retention.prune(app.paths, keep, Log(app.paths.home / "log"))
             good = [*good, made.name][-keep:]
             assert set(good) <= set(names(app))
             assert names(app)[-1] == made.name

@@ -16,6 +16,7 @@ import pytest
 
 from gpuhost.runner.data import rotation
 from gpuhost.runner.data.rotation import rotate
+from gpuhost.runner.lib import boot_time
 from gpuhost.runner.lib.files import write_json
 from gpuhost.runner.plan import Directory, Logs
 from tests.runner.host_fixtures import ME, App, app
@@ -84,33 +85,44 @@ def test_a_copy_has_the_owner_of_its_file(app: App) -> None:
     assert (state.st_uid, state.st_gid) == (1001, 1002)
 
 
-def test_a_small_file_is_rotated_when_it_is_a_day_old_by_whatever_clock(
+class Clocks:
+    """Of a host that is started again, and whose clock is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.boot, self.hours, self.wall = "a", 1.0, 1.8e9
+        monkeypatch.setattr(time, "time", lambda: self.wall)
+        monkeypatch.setattr(time, "clock_gettime", lambda clock: self.hours * 3600)
+        monkeypatch.setattr(boot_time, "boot", lambda: self.boot)
+
+
+# The boot, the hours since it, and whether it is rotated.
+OLD = [("a", 1, False), ("a", 24, False), ("a", 26, True), ("a", 27, False), ("b", 1, False),
+       ("b", 22, False), ("b", 23, True), ("b", 24, False)]  # fmt: skip
+
+
+def test_a_small_file_is_rotated_when_the_host_has_run_for_a_day(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = app.data("logs/a.log", "small")
     app.data("logs/empty.log")
     declare(app, "logs/*.log")
-    now = time.time()
-    # (hours later, whether it is rotated): the clock may go back a year.
-    for hours, is_rotated in ((0, False), (23, False), (25, True), (26, False), (-8760, False),
-                              (-8737, False), (-8735, True)):  # fmt: skip
+    clocks = Clocks(monkeypatch)
+    for clocks.boot, clocks.hours, is_rotated in OLD:
         log.write_text("small")
-        monkeypatch.setattr(rotation.time, "time", lambda hours=hours: now + hours * 3600)
         assert rotate(app.paths)
-        assert (log.read_text() == "") == is_rotated, hours
+        assert (log.read_text() == "") == is_rotated, clocks.hours
     assert names(log.parent) == ["a.log", "a.log.1.gz", "a.log.2.gz", "empty.log"]
 
 
-def test_the_times_of_an_older_gpuhost_are_known(app: App) -> None:
+def test_a_clock_that_jumps_rotates_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     log = app.data("logs/a.log", "small")
-    declare(app, "logs/a.log")
-    (app.paths.home / "logrotate").mkdir()
-    write_json(app.paths.home / "logrotate/state.json", {repr(str(log)): time.time() - 90_000})
-    assert rotate(app.paths)
-    assert names(log.parent) == ["a.log", "a.log.1.gz"]
-    log.write_text("small")
-    assert rotate(app.paths)
-    assert log.read_text() == "small", "the new times are used"
+    declare(app, "logs/*.log")
+    clocks = Clocks(monkeypatch)
+    for _ in range(5):
+        for jump in (366 * 24 * 3600, -366 * 24 * 3600):
+            clocks.wall += jump
+            assert rotate(app.paths)
+    assert names(log.parent) == ["a.log"]
 
 
 def test_only_log_files_are_rotated(app: App) -> None:
@@ -136,8 +148,8 @@ def test_holes_are_not_packed(app: App) -> None:
     app.data("logs/only-a-hole.log")
     os.truncate(log.with_name("only-a-hole.log"), 1 << 40)
     declare(app, "logs/*.log")
-    yesterday = {repr(str(path)): time.time() - 2 * rotation.DAY for path in log.parent.iterdir()}
-    write_json(rotation.state_of(app.paths), yesterday)
+    ages = {repr(str(path)): rotation.DAY for path in log.parent.iterdir()}
+    write_json(rotation.state_of(app.paths), {"ages": ages})
     assert rotate(app.paths)
     assert unpacked(log.with_name("a.log.1.gz")).replace("\0", "") == "begin\nmiddle\nend\n"
     assert (log.stat().st_size, log.with_name("only-a-hole.log").stat().st_size) == (0, 0)
@@ -206,9 +218,12 @@ def test_a_state_with_any_value_is_replaced(app: App, known: object) -> None:
     log = app.data("logs/a.log", "small")
     declare(app, "logs/*.log")
     key = repr(str(log))
-    write_json(rotation.state_of(app.paths), {key: known})
-    assert rotate(app.paths)
-    assert 0 < json.loads(rotation.state_of(app.paths).read_text())[key] <= time.time()
+    for state in ({key: known}, {"ages": known}, {"ages": {key: known}}, {"boot": known},
+                  {"boot": boot_time.boot(), "up": known, "ages": {key: known}}):  # fmt: skip
+        write_json(rotation.state_of(app.paths), state)
+        assert rotate(app.paths)
+        ages = json.loads(rotation.state_of(app.paths).read_text())["ages"]
+        assert 0 <= ages[key] <= rotation.DAY
 
 
 def test_names_that_are_not_utf_8_are_rotated_too(app: App) -> None:
@@ -287,3 +302,17 @@ def test_a_directory_that_the_app_exchanges_for_a_link_is_not_followed(
     assert names(host) == ["a.log"]
     assert (host / "a.log").read_text() == BIG
     assert rotate(app.paths)
+
+
+def test_a_directory_in_the_place_of_a_draft_is_named(
+    app: App, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = app.data("logs/a.log", BIG)
+    draft = log.with_name(".a.log.gpuhost-part")
+    (draft / "inner").mkdir(parents=True)
+    declare(app, "logs/*.log")
+    assert not rotate(app.paths)
+    assert f"{str(draft)!r}: a directory is in its place: move it" in capsys.readouterr().err
+    (draft / "inner").rmdir()
+    assert rotate(app.paths)
+    assert names(log.parent) == ["a.log", "a.log.1.gz"]

@@ -154,6 +154,19 @@ def test_a_restored_release_has_the_old_mtime_of_its_secret_file(app: App) -> No
     assert (app.paths.shared / "certs/key.pem").read_text() == "one"
 
 
+@pytest.mark.parametrize("name", ["key.pem", ".key.pem.new"])
+def test_a_directory_in_the_place_of_a_secret_file_is_named(app: App, name: str) -> None:
+    inner = app.data(f"certs/{name}/x")
+    release = a_file(app, "one")
+    with pytest.raises(Failure, match="a directory is in its place: move it elsewhere") as failed:
+        secrets.place_files(release)
+    assert str(inner.parent) in failed.value.said
+    inner.parent.rename(app.paths.home / "moved")
+    inner.parent.mkdir()
+    secrets.place_files(release)
+    assert (app.paths.shared / "certs/key.pem").read_text() == "one"
+
+
 def test_the_mode_of_a_readable_secret_file_is_repaired(app: App) -> None:
     app.paths.shared.mkdir()
     release = a_file(app, "one")

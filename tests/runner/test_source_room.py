@@ -111,6 +111,27 @@ def test_a_source_that_grows_meanwhile_leaves_no_part(
     assert copied(small) == []
 
 
+ENTRIES: dict[str, Callable[[Path], object]] = {
+    "files": Path.touch,
+    "directories": Path.mkdir,
+    "links": lambda path: path.symlink_to("x"),
+}
+
+
+@pytest.mark.parametrize("make", ENTRIES.values(), ids=ENTRIES)
+def test_entries_without_content_leave_inodes_to_the_app(
+    small: App, mounted: Callable[..., None], make: Callable[[Path], object]
+) -> None:
+    release = a_release(small, a=1)
+    for number in range(400):
+        make(release.source / f"models/sub/{number}")
+    mounted("-t", "tmpfs", "-o", "nr_inodes=300", "none", small.paths.shared)
+    with pytest.raises(Failure, match="has nearly no inodes left") as failed:
+        seed.seed(release, "models")
+    assert failed.value.fix == seed.FREE_SPACE
+    assert os.statvfs(small.paths.shared).f_favail >= 6
+
+
 @each_copy
 @pytest.mark.parametrize("error", [Cut(), OSError(28, "No space left on device")], ids=repr)
 def test_an_ended_copy_leaves_no_part(

@@ -18,7 +18,7 @@ import pytest
 from gpuhost.runner.data import sqlite_copy, sqlite_locks
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.lib.log import NOWHERE
+from gpuhost.runner.lib.log import NOWHERE, Log
 from tests.runner.backup_fixtures import a_database, home
 
 __all__ = ["home"]
@@ -260,6 +260,49 @@ def test_an_encrypted_database_says_what_to_do(home: Path) -> None:
     with pytest.raises(Failure, match=r"cannot be copied: file is not a database") as raised:
         copied(home)
     assert "list an encrypted one under paths" in raised.value.fix
+
+
+OF_THE_APP = {
+    "json_valid": ("CREATE TABLE t (x TEXT CHECK (json_valid(x) OR x IS NULL))", ""),
+    "json_extract": ("CREATE TABLE t (x TEXT, y AS (x ->> '$.a')); CREATE INDEX i ON t (y)", ""),
+    "order": ("CREATE TABLE t (x TEXT PRIMARY KEY COLLATE backwards) WITHOUT ROWID", "backwards"),
+    "index": ("CREATE TABLE t (x TEXT); CREATE INDEX i ON t (\"sort (it)\"(x))", "sort (it)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "own"), OF_THE_APP.values(), ids=OF_THE_APP)
+def test_a_schema_with_functions_and_collations_is_copied(
+    home: Path, tmp_path: Path, schema: str, own: str
+) -> None:
+    with closing(sqlite3.connect(home / "data/app.db")) as database:
+        database.create_collation("backwards", lambda one, other: (one < other) - (one > other))
+        database.create_function("sort (it)", 1, lambda text: f"1{text}", deterministic=True)
+        database.executescript(schema)
+        database.executemany("INSERT INTO t (x) VALUES (?)", [('{"a": 1}',), ('{"a": 2}',)])
+        database.commit()
+    log = Log(tmp_path / "log")
+    with DirectoryHandle.open(home / "data") as directory:
+        target, deadline = home / "backup/copy", time.monotonic() + 60
+        _, verified = sqlite_copy.copy(
+            *(directory, "app.db", target), deadline=deadline, name="app.db", log=log
+        )
+    assert verified == ("quick_check" if own else "integrity_check")
+    logged = (tmp_path / "log").read_text() if own else ""
+    assert logged.rstrip().endswith(own)
+
+
+def test_damage_is_found_without_the_functions_of_the_app(home: Path) -> None:
+    path = home / "data/app.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.create_collation("own", lambda one, other: (one > other) - (one < other))
+        database.execute("CREATE TABLE t (x TEXT COLLATE own UNIQUE)")
+        database.executemany("INSERT INTO t VALUES (?)", ((f"{n:01000}",) for n in range(100)))
+        database.commit()
+    content = bytearray(path.read_bytes())
+    content[8192 + 3 : 8192 + 5] = b"\xff\xff"
+    path.write_bytes(content)
+    with pytest.raises(Failure, match="is damaged"):
+        copied(home)
 
 
 def test_an_empty_database_is_copied(home: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gpuhost.runner.data import tarball_pack
 from gpuhost.runner.data.tarball_read import read_through
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
@@ -59,6 +60,23 @@ def test_everything_is_kept(top: Path, tmp_path: Path) -> None:
     before = describe(top)
     packed(top, tmp_path / "data.tar.gz")
     assert describe(unpacked(tmp_path / "data.tar.gz", tmp_path / "into")) == before
+
+
+def test_files_with_other_names_elsewhere_are_forgotten(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app can make any number of them."""
+    monkeypatch.setattr(tarball_pack, "MOST_LINKED", 1)
+    (tmp_path / "elsewhere").mkdir()
+    for number in range(5):
+        (top / f"file{number}").write_text("x")
+        (top / f"other{number}").hardlink_to(top / f"file{number}")
+        (tmp_path / f"elsewhere/{number}").hardlink_to(top / f"file{number}")
+    packed(top, tmp_path / "data.tar.gz")
+    into = unpacked(tmp_path / "data.tar.gz", tmp_path / "into")
+    files = list(into.iterdir())
+    assert [path.read_text() for path in files] == ["x"] * 10
+    assert sum(path.stat().st_nlink > 1 for path in files) <= 2
 
 
 def test_a_file_that_gets_the_number_of_a_deleted_one_is_no_other_name_of_it(

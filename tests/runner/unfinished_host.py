@@ -119,7 +119,7 @@ def _row(database: Path) -> str:
     number = database.name.partition("app.db")[2]
     with TemporaryDirectory() as place:
         for ending in ("", "-wal"):
-            path = database.with_name(f"app.db{ending}{number}")
+            path = database.with_name(f"app.db{number}{ending}")
             if path.exists():
                 shutil.copy(path, f"{place}/app.db{ending}")
         with closing(sqlite3.connect(f"{place}/app.db")) as opened:

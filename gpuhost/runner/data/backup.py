@@ -75,7 +75,7 @@ def _backup(release: Release, reason: str) -> str:
         raise
     total = format_size(sum(item.bytes for item in items))
     release.log.write(f"backup {home.name}: {len(items)} items, {total}, verified, in {home}")
-    retention.prune(release.app, declared.keep, home.name, release.log)
+    retention.prune(release.app, declared.keep, release.log)
     return home.name
 
 

@@ -95,7 +95,7 @@ def _sqlite_part(release: Release, path: str, source: Source) -> Part:
 
     def save(target: Path, deadline: float) -> Item:
         with open_existing(release, path) as now:
-            state = sqlite_copy.copy(
+            state, verified = sqlite_copy.copy(
                 *(now.handle, now.file, target), deadline=deadline, name=path, log=release.log
             )
             with now.handle.read(now.file) as file:
@@ -106,7 +106,7 @@ def _sqlite_part(release: Release, path: str, source: Source) -> Part:
             target,
             unpacked=target.stat().st_size,
             sha256=stored.sha256(target, deadline),
-            verified="integrity_check",
+            verified=verified,
             owner=(state.st_uid, state.st_gid, state.st_mode & 0o777),
         )
         as_text = ((os.fsencode(key).hex(), value.hex()) for key, value in xattrs.items())

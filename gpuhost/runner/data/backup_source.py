@@ -38,7 +38,7 @@ class Source:
             yield from self.handle.walk(self.file)
             return
         yield Entry(top, self.handle, "", self.handle.state())
-        for name in self.handle.names():
+        for name in self.handle.iterate():
             for entry in self.handle.walk(name):
                 path = f"{top}/{entry.path}"
                 if f"{above}/{path}" not in left_out:

@@ -8,6 +8,7 @@ has put in their paths meanwhile is refused. Nothing that was set aside is overw
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from shlex import quote
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import open_recorded, private_above
-from gpuhost.runner.data.sqlite_copy import files_of
+from gpuhost.runner.data.sqlite_check import BESIDE
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure, explained
 
 PRIVATE = 0o700
+# Of a file system without hard links, or for something that is no file.
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 FIX = "correct that, then restore again: nothing is deleted"
 
 
@@ -60,27 +63,21 @@ class Exchange:
                 )
             at.staging.sync()
             begin()
-            for name in self._names:
-                _set_aside(at.parent, name, at.aside)
-            at.staging.rename(self._staged_name, at.parent, self._names[0])
+            if at.aside.look(self._name) is None:
+                self._move(at.parent, self._name, at.aside, self._name)
+            self._vacate(at)
+            at.staging.rename(self._staged_name, at.parent, self._name)
 
     def undo(self, app: AppPaths) -> None:
         """Move the previous one back. Raises Failure or OSError."""
-        target, *beside = self._names
         with self._opened(app) as at:
             if at.staging.look(self._staged_name) is None:
                 # What the app created beside the restored database belongs to that.
-                for name in beside:
-                    if at.parent.look(name) is not None:
-                        # One that is there already, of an undo that failed, is older.
-                        _set_aside(at.staging, name, at.staging)
-                        at.parent.rename(name, at.staging, name)
-                if at.parent.look(target) is not None:
-                    at.parent.rename(target, at.staging, self._staged_name)
-            for name in self._names:
-                if at.aside.look(name) is not None:
-                    _set_aside(at.parent, name, at.aside)
-                    at.aside.rename(name, at.parent, name)
+                self._move(at.parent, self._name, at.staging, self._staged_name)
+            if at.aside.look(self._name) is not None:
+                self._vacate(at)
+                self._move(at.aside, self._name, at.parent, self._name)
+            self._drop_links(at.aside, self._name, at.parent, self._name)
 
     def clear_staged(self, app: AppPaths) -> None:
         """Delete the directory of the restored one. Raises Failure or OSError."""
@@ -124,10 +121,39 @@ class Exchange:
             for handle in (opened.parent, opened.staging, opened.aside):
                 handle.sync()
 
+    def _move(self, origin: DirectoryHandle, name: str, to: DirectoryHandle, new: str) -> None:
+        """At any moment it is complete in one of both: an app that starts meanwhile cannot make
+        another one beside which its -wal file stays.
+        """
+        for ending in self._endings:
+            if origin.look(name + ending) is not None:
+                _link(origin, name + ending, to, new + ending)
+        if origin.look(name) is not None:
+            origin.rename(name, to, new)
+        self._drop_links(origin, name, to, new)
+
+    def _drop_links(
+        self, directory: DirectoryHandle, name: str, to: DirectoryHandle, new: str
+    ) -> None:
+        """Of an exchange, or one that was interrupted."""
+        for ending in self._endings:
+            _drop_link(directory, name + ending, to, new + ending)
+
+    def _vacate(self, at: _Opened) -> None:
+        """Set aside what an app has made in place of a database or directory, or beside it."""
+        self._drop_links(at.parent, self._name, at.aside, self._name)
+        self._drop_links(at.parent, self._name, at.staging, self._staged_name)
+        endings = ("", *self._endings)
+        if any(at.parent.look(self._name + ending) is not None for ending in endings):
+            self._move(at.parent, self._name, at.aside, _free(at.aside, self._name, endings))
+
     @property
-    def _names(self) -> tuple[str, ...]:
-        target = Path(self.target)
-        return tuple(path.name for path in files_of(target)) if self.is_database else (target.name,)
+    def _name(self) -> str:
+        return Path(self.target).name
+
+    @property
+    def _endings(self) -> tuple[str, ...]:
+        return BESIDE if self.is_database else ()
 
     @property
     def _staged_name(self) -> str:
@@ -180,15 +206,30 @@ def _disk(app: AppPaths, path: Path) -> tuple[int, int]:
         return handle.disk
 
 
-def _set_aside(parent: DirectoryHandle, name: str, aside: DirectoryHandle) -> None:
-    if parent.look(name) is not None:
-        parent.rename(name, aside, _free(aside, name))
+def _link(origin: DirectoryHandle, name: str, to: DirectoryHandle, new: str) -> None:
+    """A second name. What has it already, of an exchange that was interrupted, is older."""
+    _drop_link(to, new, origin, name)
+    if to.look(new) is not None:
+        to.rename(new, to, _free(to, new))
+    try:
+        origin.hard_link(name, to, new)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        origin.rename(name, to, new)
 
 
-def _free(directory: DirectoryHandle, name: str) -> str:
-    """The name, or another one if it is taken."""
+def _drop_link(directory: DirectoryHandle, name: str, to: DirectoryHandle, new: str) -> None:
+    """Remove the name of a file that has the other name too."""
+    one, other = directory.look(name), to.look(new)
+    if one and other and os.path.samestat(one, other):
+        directory.unlink(name)
+
+
+def _free(directory: DirectoryHandle, name: str, endings: tuple[str, ...] = ("",)) -> str:
+    """The name, or another one if it is taken, also with one of the endings."""
     free, number = name, 1
-    while directory.look(free) is not None:
+    while any(directory.look(free + ending) is not None for ending in endings):
         number += 1
         free = f"{name}.{number}"
     return free

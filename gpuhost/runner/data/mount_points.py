@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 from shlex import join, quote
 
 from gpuhost.runner.data.stored import Item
-from gpuhost.runner.lib.directory_handle import DirectoryHandle
+from gpuhost.runner.lib.directory_handle import DirectoryHandle, mount_of
 from gpuhost.runner.lib.failure import Failure
 
 MOUNTS = Path("/proc/self/mountinfo")
@@ -66,13 +67,31 @@ def _require_none_inside(target: Path) -> None:
         if target in mounted.parents:
             raise Failure(
                 f"{mounted} is a mount point: it would be moved away with {target}",
-                fix=f"run umount {quote(str(mounted))}, and restore again: what the backup has of "
+                fix=f"take {mounted} out of /etc/fstab, or disable its unit: else the next boot "
+                "mounts it over what is restored; then "
+                f"run umount {quote(str(mounted))}, and restore again: what the backup has of "
                 f"it is then restored to the disk of {target}",
             )
 
 
 def mount_points() -> Iterator[Path]:
-    """Real paths."""
+    """Real paths, without those that are under another mount."""
     # A path may have any other line end, such as \r: the kernel escapes \n only.
     for line in MOUNTS.read_bytes().decode("utf-8", "surrogateescape").rstrip("\n").split("\n"):
-        yield Path(ESCAPED.sub(lambda match: chr(int(match[1], 8)), line.split(" ")[4]))
+        words = line.split(" ")
+        path = ESCAPED.sub(lambda match: chr(int(match[1], 8)), words[4])
+        if _is_reached(path, int(words[0])):
+            yield Path(path)
+
+
+def _is_reached(path: str, mount: int) -> bool:
+    try:
+        number = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # Unknown.
+    try:
+        return mount_of(number) == mount
+    finally:
+        os.close(number)

@@ -37,6 +37,8 @@ DISCONNECT = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
     "WHERE datname IN (:'used', :'beside', :'aside') AND pid <> pg_backend_pid();\n"
 )
+# Of a dump, only what belongs to the database itself: nothing is in this schema.
+NO_SCHEMA = "gpuhost_none"
 # A database can be renamed only from another one; this one always exists.
 OTHER_DATABASE = "template1"
 # Size, used and free in KiB, then the percentage used.
@@ -117,13 +119,11 @@ class Server:
         Raises Failure; then a part of it may be there.
         """
         self.drop(self.beside)
-        create = (
-            "SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0 ENCODING %L "
-            "LC_COLLATE %L LC_CTYPE %L', :'beside', pg_get_userbyid(datdba), "
-            "pg_encoding_to_char(encoding), datcollate, datctype) "
-            "FROM pg_database WHERE datname = :'used' \\gexec\n"
-        )
-        self._sql(create, "creating a database beside it")
+        create, properties = self._statements(dump, seconds)
+        if not self.has(self.database):
+            self.log.write(f"{self.name} is missing: an empty one is made, to be exchanged")
+            self._sql(create, "creating it")
+        self._sql(self._of_beside(create), "creating a database beside it")
         words = self._words(
             *("pg_restore", "-w", "-U", self.user, "-d", self.beside),
             *("--single-transaction", "--exit-on-error"),
@@ -131,6 +131,32 @@ class Server:
         )
         what = f"pg_restore of {self.name}"
         stream(self.log, *words, seconds=seconds, what=what, source=dump)
+        # Not before: they can make it read-only.
+        self._sql(self._of_beside(properties), "its settings and privileges")
+
+    def _statements(self, dump: Path, seconds: float) -> tuple[str, str]:
+        """The one that creates a dumped database, and those for what belongs to the database
+        itself: owner, settings, privileges.
+        """
+        words = self._words("pg_restore", "-f", "-", "--create", "--no-tablespaces",
+                            f"--schema={NO_SCHEMA}", stdin=True)  # fmt: skip
+        what = f"reading the properties in the dump of {self.name} (pg_restore)"
+        lines = stream(self.log, *words, seconds=seconds, what=what, source=dump).split("\n")
+        create = [line for line in lines if line.startswith("CREATE DATABASE ")]
+        if len(create) != 1:
+            raise Failure(f"the dump of {self.name} does not say how it was created")
+        rest = (line for line in lines if not line.startswith(("CREATE DATABASE ", "\\connect ")))
+        return f"{create[0]}\n", "\n".join((*rest, ""))
+
+    def _of_beside(self, statements: str) -> str:
+        """Each names the database once, before any value."""
+        name = f"{re.escape(self.database)}|{re.escape(_quoted(self.database))}"
+        return re.sub(
+            rf"^((?:CREATE|ALTER|COMMENT|GRANT|REVOKE|SECURITY)\b.*? DATABASE )(?:{name})(?=[ ;])",
+            lambda match: match[1] + _quoted(self.beside),
+            statements,
+            flags=re.MULTILINE,
+        )
 
     def swap(self, begin: Callable[[], None]) -> None:
         """Rename the database in use aside, and the new one to its name. Again: no change.

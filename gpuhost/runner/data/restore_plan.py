@@ -14,6 +14,7 @@ from gpuhost.runner.data.mount_points import require_renamable
 from gpuhost.runner.data.room import require_room
 from gpuhost.runner.data.safe_paths import locate, open_directory, open_parent, open_recorded
 from gpuhost.runner.data.stored import Item, Stored
+from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import point
 from gpuhost.runner.lib.room import Room
 from gpuhost.runner.state.release import Release
@@ -46,27 +47,40 @@ def plan(release: Release, backup: Stored, staging: Path, aside: Path) -> tuple[
     parts = []
     located = {item: locate(release, item.name) for item in _files(backup)}
     for number, (item, path) in enumerate(located.items(), start=1):
-        tree = next((tree for tree in trees if tree in path.parents), path)
+        tree = next((tree for tree in trees if _inside(tree, path)), path)
         if tree == path:
             numbered = staging / str(number), aside / str(number)
             inner = {
-                place.relative_to(path): one
-                for one, place in located.items()
-                if path in place.parents
+                inside: one for one, place in located.items() if (inside := _inside(path, place))
             }
             trees[path] = _exchange_of(release, backup.home, item, inner, *numbered)
-        parts.append(Part(item, trees[tree], path.relative_to(tree)))
+        parts.append(Part(item, trees[tree], _inside(tree, path) or Path()))
     _require_space(release, parts)
     return tuple(parts)
 
 
 def _files(backup: Stored) -> list[Item]:
-    """Directories first: a database inside one is copied into it."""
-    order = {"path": 0, "sqlite": 1}
-    return sorted(
-        (item for item in backup.manifest.items if item.kind in order),
-        key=lambda item: order[item.kind],
-    )
+    """Directories first: a database inside one is copied into it. Raises Failure."""
+    order = {"path": 0, "sqlite": 1, "postgres": 2}
+    for item in backup.manifest.items:
+        if item.kind not in order:
+            raise Failure(
+                f"{item.name}: this gpuhost cannot restore {item.kind!r}",
+                fix="use the gpuhost that made the backup, or a newer one",
+            )
+    files = (item for item in backup.manifest.items if item.kind != "postgres")
+    return sorted(files, key=lambda item: order[item.kind])
+
+
+def _inside(tree: Path, path: Path) -> Path | None:
+    """The path in the tree, also if one of both is declared through a link; None: it is not in it.
+
+    Only names: what is there is opened by handles.
+    """
+    for one, other in ((tree, path), (Path(os.path.realpath(tree)), Path(os.path.realpath(path)))):
+        if one in other.parents:
+            return other.relative_to(one)
+    return None
 
 
 def _exchange_of(

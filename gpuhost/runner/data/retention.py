@@ -14,8 +14,8 @@ from gpuhost.runner.state.releases import deletion
 from gpuhost.runner.state.transitions import BACKUP, RESTORE_DAMAGED, next_step, rule_of
 
 
-def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
-    """Delete old backups, except the one just made, those that an operation refers to, and the last
+def prune(app: AppPaths, keep: int, log: Log) -> None:
+    """Delete old backups, except the newest, those that an operation refers to, and the last
     one with data of a part that is empty now.
 
     What is damaged or cannot be read is kept, and does not count as a backup.
@@ -32,7 +32,7 @@ def prune(app: AppPaths, keep: int, made: str, log: Log) -> None:
         return
     needed |= _last_with_data(backups, log)
     for backup in _countable(backups, keep)[: -max(1, keep)]:
-        if backup.name not in needed | {made}:
+        if backup.name not in needed:
             _delete(backup, log)
 
 

@@ -20,12 +20,13 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 from heapq import nsmallest
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.safe_paths import locate, open_directory
+from gpuhost.runner.lib import boot_time
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, of_os
 from gpuhost.runner.lib.files import data_pieces, read_json, write_json
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.plan import Logs
@@ -50,7 +51,9 @@ def usable(logs: Logs) -> Iterator[str]:
 
 
 def state_of(app: AppPaths) -> Path:
-    """File -> time of its last rotation; written by each run that has ended."""
+    """The seconds since the last rotation of each file, while the host ran, and when that was
+    counted; written by each run that has ended.
+    """
     return app.home / "rotation.json"
 
 
@@ -64,9 +67,7 @@ def rotate(app: AppPaths) -> bool:
     release = Release.open_current(app, NOWHERE)
     if release is None:
         return True
-    known_times = read_json(state_of(app)) or read_json(old_directory(app) / "state.json")
-    now = time.time()
-    state: dict[str, float] = {}
+    known, ages = _known_ages(app), dict[str, float]()
     is_good = True
     for pattern in usable(release.plan.logs):
         directory, wanted = posixpath.split(pattern)
@@ -74,19 +75,31 @@ def rotate(app: AppPaths) -> bool:
             with open_directory(release, directory or ".") as handle:
                 for name in _matching(handle, wanted):
                     key = repr(str(locate(release, directory) / name))
-                    known: Any = known_times.get(key)
-                    is_past = isinstance(known, (int, float)) and 0 <= known <= now
-                    rotated: float = known if is_past else now
-                    state[key] = rotated
-                    if _is_due(handle, name, release.plan.logs, now - rotated):
-                        state[key] = now
+                    ages[key] = known.get(key, 0.0)
+                    if _is_due(handle, name, release.plan.logs, ages[key]):
+                        ages[key] = 0.0
                         is_good = _try_rotate(handle, name, release.plan.logs.keep) and is_good
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (Failure, OSError) as error:
             is_good = _tell(pattern, error)
+    state = {"boot": boot_time.boot(), "up": boot_time.seconds(), "ages": ages}
     write_json(state_of(app), state, mode=0o600)
     return is_good
+
+
+def _known_ages(app: AppPaths) -> dict[str, float]:
+    """Not by the wall clock, which may be set at any moment: a jump would rotate everything."""
+    state, up = read_json(state_of(app)), boot_time.seconds()
+    is_same_boot = state.get("boot") == boot_time.boot()
+    passed = up - _number(state.get("up"), up) if is_same_boot else up
+    ages = state.get("ages")
+    known = ages.items() if isinstance(ages, dict) else ()
+    return {key: min(_number(age, DAY) + passed, DAY) for key, age in known}
+
+
+def _number(value: object, most: float) -> float:
+    return value if isinstance(value, (int, float)) and 0 <= value <= most else 0.0
 
 
 def _matching(handle: DirectoryHandle, pattern: str) -> list[str]:
@@ -160,6 +173,6 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _tell(what: str, error: Exception) -> bool:
-    reason = error.said if isinstance(error, Failure) else getattr(error, "strerror", error)
+    reason = (error if isinstance(error, Failure) else of_os(error)).said
     print(f"not rotated: {what!r}: {reason}", file=sys.stderr)
     return False

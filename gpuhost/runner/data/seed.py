@@ -118,6 +118,7 @@ def _copy(
 ) -> None:
     """+ own: its name in the source"""
     abort.look()
+    _require_left(into)
     state = source.look(own)
     if state is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), own)
@@ -135,6 +136,11 @@ def _copy(
             _copy_file(file, into, name, owner)
 
 
+def _require_left(into: DirectoryHandle) -> None:
+    """Directories, links and empty files need inodes, and blocks too."""
+    require_left(into, "the copy of the source to shared/", FREE_SPACE)
+
+
 def _copy_file(content: BinaryIO, into: DirectoryHandle, name: str, owner: os.stat_result) -> None:
     """Under another name first: a file with its own name is complete."""
     mode = os.fstat(content.fileno()).st_mode & 0o777
@@ -142,7 +148,7 @@ def _copy_file(content: BinaryIO, into: DirectoryHandle, name: str, owner: os.st
     try:
         with into.create(PART) as file:
             for piece in pieces(content):
-                require_left(into, "the copy of the source to shared/", FREE_SPACE)
+                _require_left(into)
                 file.write(piece)
             os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             os.fchmod(file.fileno(), mode)
@@ -154,5 +160,5 @@ def _copy_file(content: BinaryIO, into: DirectoryHandle, name: str, owner: os.st
             into.discard(PART)
         raise
     with suppress(FileExistsError):
-        os.link(PART, name, src_dir_fd=into.number, dst_dir_fd=into.number, follow_symlinks=False)
+        into.hard_link(PART, into, name)
     into.unlink(PART)

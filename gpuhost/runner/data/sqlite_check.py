@@ -3,7 +3,8 @@
 An app has written the database: a check evaluates the expressions of its indexes, which can need
 days and any memory, and cannot be interrupted. So this process has limits, and is killed:
 sqlite_copy.py starts it, with the path of the copy and the limits as arguments. It prints JSON:
-what is wrong, "error" or "damaged"; {} if nothing is.
+what is wrong, "error" or "damaged", or "own": collations and functions of the app that it lacks, so
+that not all could be checked; {} if nothing is.
 """
 
 from __future__ import annotations
@@ -11,16 +12,24 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import resource
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 # Files that SQLite keeps beside a database; they would damage another one.
 BESIDE = ("-wal", "-shm", "-journal")
 CLONE_NEWNET = 0x40000000
+MISSING = re.compile(
+    r"no such collation sequence: (?P<collation>.+)|unknown function: (?P<function>.+)\(\)",
+    re.DOTALL,
+)
+# Collations and functions of an app.
+MOST_OWN = 100
 # Characters of an error of SQLite, which can have names of tables: more than the runner masks.
 LONGEST_ERROR = 1 << 17
 
@@ -73,8 +82,8 @@ def _try(target: Path) -> dict[str, list[str]]:
 def _connect(target: Path, mode: str) -> sqlite3.Connection:
     address = f"file:{quote(str(target))}?mode={mode}"
     database = sqlite3.connect(address, uri=True, isolation_level=None)
-    # The file is the app's: its functions are not run, and its pages are not trusted.
-    database.execute("PRAGMA trusted_schema = OFF")
+    # Not trusted_schema = OFF: SQLite 3.40 then refuses a schema with JSON functions. Those that
+    # have an effect, as load_extension, are refused in a schema in any case.
     database.execute("PRAGMA cell_size_check = ON")
     # No files elsewhere, which have no limit.
     database.execute("PRAGMA temp_store = MEMORY")
@@ -90,14 +99,48 @@ def _complete(database: sqlite3.Connection) -> None:
 
 
 def _check(database: sqlite3.Connection) -> dict[str, list[str]]:
+    own: list[str] = []
     try:
-        rows = database.execute("PRAGMA integrity_check(10)")
-        problems = [_text(row[0]) for row in rows]
+        problems = _problems(database, "integrity_check")
+        while isinstance(problems, Missing):
+            own.append(problems.name)
+            if len(own) > MOST_OWN:
+                raise sqlite3.OperationalError("it needs too many functions of the app")
+            problems.stand_in(database)
+            # It compares no index with its table, and no order.
+            problems = _problems(database, "quick_check")
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
         problems = [_text(error)]
-    return {} if problems == ["ok"] else {"damaged": problems}
+    if problems != ["ok"]:
+        return {"damaged": problems}
+    return {"own": own} if own else {}
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A collation or function that only the app has."""
+
+    name: str
+    is_collation: bool
+
+    def stand_in(self, database: sqlite3.Connection) -> None:
+        """One that accepts everything."""
+        if self.is_collation:
+            database.create_collation(self.name, lambda one, other: (one > other) - (one < other))
+        else:
+            database.create_function(self.name, -1, lambda *_: None, deterministic=True)
+
+
+def _problems(database: sqlite3.Connection, pragma: str) -> list[str] | Missing:
+    try:
+        return [_text(row[0]) for row in database.execute(f"PRAGMA {pragma}(10)")]
+    except sqlite3.OperationalError as error:
+        match = MISSING.fullmatch(str(error))
+        if match is None:
+            raise
+        return Missing(match["collation"] or match["function"], bool(match["collation"]))
 
 
 def _text(text: object) -> str:

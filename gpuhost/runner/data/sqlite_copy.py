@@ -46,8 +46,9 @@ def copy(
     deadline: float,
     name: str,
     log: Log,
-) -> os.stat_result:
-    """Copy a consistent state of a database into one new file, and check it; its state.
+) -> tuple[os.stat_result, str]:
+    """Copy a consistent state of a database into one new file, and check it; its state, and how it
+    was checked.
 
     Writers continue if the database is in WAL mode; in older journal modes they wait.
 
@@ -68,8 +69,14 @@ def copy(
         raise Failure(f"SQLite database {name} was opened and closed again during each copy")
     # What is beside it goes into it.
     require_room(target, sum(path.stat().st_size for path in files_of(target)[1:] if path.exists()))
-    _complete_and_check(target, deadline, name, log)
-    return state
+    own = _complete_and_check(target, deadline, name, log)
+    if not own:
+        return state, "integrity_check"
+    log.write(
+        f"warning: SQLite database {name}: its indexes are not compared with its tables, which "
+        f"needs functions or collations of the app: {', '.join(own)}"
+    )
+    return state, "quick_check"
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -141,8 +148,8 @@ def _copy(source: BinaryIO, target: Path, deadline: float, name: str) -> None:
         file.truncate(min(end, os.fstat(source.fileno()).st_size))
 
 
-def _complete_and_check(target: Path, deadline: float, name: str, log: Log) -> None:
-    """Not in this process: see sqlite_check.py. Raises Failure."""
+def _complete_and_check(target: Path, deadline: float, name: str, log: Log) -> list[str]:
+    """Not in this process: see sqlite_check.py. Returns what only the app has. Raises Failure."""
     seconds = max(1.0, deadline - time.monotonic())
     outcome = try_run(
         log,
@@ -160,12 +167,13 @@ def _complete_and_check(target: Path, deadline: float, name: str, log: Log) -> N
             output=tuple(found["damaged"]),
             fix="restore a backup, or repair it with .recover of sqlite3",
         )
-    if found:
+    if found.get("error"):
         raise Failure(
             f"SQLite database {name} cannot be copied: {found['error'][0]}",
             fix="check it with the app's own tools; list an encrypted one under paths, and back it "
             "up while the app is stopped",
         )
+    return found.get("own", [])
 
 
 def _found(outcome: Outcome, log: Log) -> dict[str, list[str]]:

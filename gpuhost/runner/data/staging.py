@@ -99,6 +99,10 @@ def _copy(source: Path, item: Item, into: DirectoryHandle, name: str) -> None:
             require_room_in(into)
             file.write(piece)
         os.fchown(file.fileno(), item.uid, item.gid)
+        # A default ACL of the directory, which the original does not have, or has as its own.
+        for inherited in os.listxattr(file.fileno()):
+            if inherited.startswith("system.posix_acl_"):
+                os.removexattr(file.fileno(), inherited)
         for key, value in item.xattrs:
             os.setxattr(file.fileno(), bytes.fromhex(key), bytes.fromhex(value))
         os.fchmod(file.fileno(), item.mode)

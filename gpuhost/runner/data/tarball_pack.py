@@ -28,6 +28,8 @@ from gpuhost.runner.lib.log import Log
 # Bytes of a path, with the zero at its end.
 LONGEST_PATH = 4096
 PIECE = 1 << 18
+# Files whose other names are not found yet, and may be elsewhere: further ones are packed whole.
+MOST_LINKED = 50_000
 # Of opening a link, a pipe or directory, a socket or a device.
 NO_FILE = (errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV)
 
@@ -152,6 +154,8 @@ class _Packer:
         if state.st_nlink < 2:
             return False
         key = (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+        if key not in self._linked and len(self._linked) >= MOST_LINKED:
+            return False
         first, left = self._linked.pop(key, ("", state.st_nlink))
         if left > 1:
             self._linked[key] = (first or path, left - 1)

@@ -107,8 +107,10 @@ def stream(
     source: Path | None = None,
     target: Path | None = None,
     room: int = 0,
-) -> None:
+) -> str:
     """Run a command that must succeed, with stdin or stdout as a file; log its stderr.
+
+    Returns its stdout, if that is no file.
 
     + source: the file for stdin
     + target: a new file (0600) for stdout; deleted if the command fails
@@ -119,7 +121,7 @@ def stream(
     try:
         with ExitStack() as files:
             stdin = files.enter_context(source.open("rb")) if source else subprocess.DEVNULL
-            stdout = files.enter_context(_create(target)) if target else subprocess.DEVNULL
+            stdout = files.enter_context(_create(target)) if target else subprocess.PIPE
             process = subprocess.Popen(
                 # An app's program may write without end.
                 (*(("prlimit", f"--fsize={room}") if target else ()), *words),
@@ -136,6 +138,7 @@ def stream(
                 fix="free disk space",
             )
         outcome.require_ok(what, seconds)
+        return outcome.out
     except BaseException as error:
         if target and not isinstance(error, FileExistsError):
             target.unlink(missing_ok=True)

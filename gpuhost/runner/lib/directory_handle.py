@@ -95,13 +95,13 @@ class DirectoryHandle:
     @property
     def disk(self) -> tuple[int, int]:
         """Equal for directories between which a rename works: the same device, the same mount."""
-        return self.state().st_dev, _mount_of(self.number)
+        return self.state().st_dev, mount_of(self.number)
 
     def is_mount_point(self, name: str) -> bool:
         """Whether something is mounted at a name, also if it is of the same device."""
         number = os.open(_single(name), os.O_PATH | SAFE, dir_fd=self.number)
         try:
-            return _mount_of(number) != _mount_of(self.number)
+            return mount_of(number) != mount_of(self.number)
         finally:
             os.close(number)
 
@@ -186,6 +186,9 @@ class DirectoryHandle:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        state = self.look(name)
+        if state and stat.S_ISDIR(state.st_mode):
+            self._discard_directory(name)
         self.rename(draft, self, name)
         self.sync()
 
@@ -207,16 +210,24 @@ class DirectoryHandle:
     def rename(self, name: str, to: DirectoryHandle, new_name: str) -> None:
         os.rename(_single(name), _single(new_name), src_dir_fd=self.number, dst_dir_fd=to.number)
 
+    def hard_link(self, name: str, to: DirectoryHandle, new_name: str) -> None:
+        """A second name of a file, or of a link itself."""
+        names = _single(name), _single(new_name)
+        os.link(*names, src_dir_fd=self.number, dst_dir_fd=to.number, follow_symlinks=False)
+
     def unlink(self, name: str) -> None:
         os.unlink(_single(name), dir_fd=self.number)
 
     def discard(self, name: str) -> None:
-        """Delete a file or a link, if it exists; not a tree, which a container could go on filling.
-
-        IsADirectoryError for a directory.
+        """Delete a file, a link or an empty directory, if it exists; not a tree, which a container
+        could go on filling.
         """
-        with suppress(FileNotFoundError):
+        try:
             self.unlink(name)
+        except FileNotFoundError:
+            return
+        except IsADirectoryError:
+            self._discard_directory(name)
 
     def rmdir(self, name: str) -> None:
         os.rmdir(_single(name), dir_fd=self.number)
@@ -292,6 +303,14 @@ class DirectoryHandle:
         finally:
             os.close(found)
 
+    def _discard_directory(self, name: str) -> None:
+        """Docker makes an empty one where the file of a bind mount is missing."""
+        try:
+            self.rmdir(name)
+        except OSError as error:
+            words = "a directory is in its place: move it elsewhere"
+            raise OSError(error.errno, words, str(self.path / name)) from error
+
     def _removed(self, name: str) -> bool:
         """Delete what is no directory. False: it is one, and nothing is mounted there."""
         state = self.look(name)
@@ -341,10 +360,10 @@ def _descend(entry: Entry, open_levels: list[tuple[DirectoryHandle, str, Iterato
         handle = entry.parent.enter(entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return
-    open_levels.append((handle, entry.path, iter(handle.names())))
+    open_levels.append((handle, entry.path, handle.iterate()))
 
 
-def _mount_of(number: int) -> int:
+def mount_of(number: int) -> int:
     """The id of the mount that an open file is in."""
     for line in Path(f"/proc/self/fdinfo/{number}").read_text(encoding="ascii").splitlines():
         key, _, value = line.partition(":")
