@@ -285,6 +285,7 @@ def test_a_rollback_runs_what_ran(app: App, programs: Programs) -> None:
     old = app.release(OLD)
     render(old)
     verified(old)
+    old.remember()
     programs.compose({"web": {"image": "now"}})
     render(old)
     (app.paths.releases / "20260103-000000-cccccccc").mkdir()
