@@ -37,6 +37,9 @@ DISCONNECT = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
     "WHERE datname IN (:'used', :'beside', :'aside') AND pid <> pg_backend_pid();\n"
 )
+# What pg_restore prints; rules of a locale can have several lines.
+CREATE = re.compile(r"^(CREATE DATABASE .*?;\n)", re.MULTILINE | re.DOTALL)
+CONNECT = re.compile(r"^\\connect .*\n", re.MULTILINE)
 # Of a dump, only what belongs to the database itself: nothing is in this schema.
 NO_SCHEMA = "gpuhost_none"
 # A database can be renamed only from another one; this one always exists.
@@ -141,12 +144,11 @@ class Server:
         words = self._words("pg_restore", "-f", "-", "--create", "--no-tablespaces",
                             f"--schema={NO_SCHEMA}", stdin=True)  # fmt: skip
         what = f"reading the properties in the dump of {self.name} (pg_restore)"
-        lines = stream(self.log, *words, seconds=seconds, what=what, source=dump).split("\n")
-        create = [line for line in lines if line.startswith("CREATE DATABASE ")]
-        if len(create) != 1:
+        text = stream(self.log, *words, seconds=seconds, what=what, source=dump)
+        before, create, after = CREATE.split(text, 1) if CREATE.search(text) else ("", "", "")
+        if not create:
             raise Failure(f"the dump of {self.name} does not say how it was created")
-        rest = (line for line in lines if not line.startswith(("CREATE DATABASE ", "\\connect ")))
-        return f"{create[0]}\n", "\n".join((*rest, ""))
+        return create, CONNECT.sub("", before + after)
 
     def _of_beside(self, statements: str) -> str:
         """Each names the database once, before any value."""
