@@ -70,5 +70,5 @@ def test_the_page_on_restores_names_no_other_commands() -> None:
     words |= {line.split()[0] for line in inline}
     assert words == {
         *("pyinfra", "gpuhost", "tar", "rsync", "systemctl"),
-        *("docker", "xargs", "#"),
+        *("docker", "du", "xargs", "#"),
     }
