@@ -11,7 +11,7 @@ trap 'rm -f "$runner"' EXIT
 trap 'exit 1' HUP INT TERM
 base64 -d >"$runner" || exit 1
 # The limit ends its commands too: what removes containers must not outlive the lock of the app.
-systemd-run --scope --quiet --description="gpuhost: remove ${home##*/} by $by" \
+systemd-run --scope --collect --quiet --description="gpuhost: remove ${home##*/} by $by" \
     -p RuntimeMaxSec="$limit" -p MemoryMax=50% \
     /usr/bin/python3 -I "$runner" remove "$home" --by "$by"
 status=$?

@@ -12,6 +12,9 @@ from tests.lab.engine import LABEL, Engine
 from tests.lab.hosts import LabHost, Snapshot, boot
 from tests.lab.process import LabError, progress
 
+# Of labs that end at the same time, the last one stops the engine.
+REMOVAL = "removal"
+
 
 @dataclass(frozen=True)
 class HostSpec:
@@ -107,6 +110,11 @@ def label_of(name: str) -> str:
 
 def remove_hosts(name: str) -> int:
     """Remove a lab's hosts, and keep what the next ones need; return how many."""
+    with state.locked(REMOVAL):
+        return _remove_hosts(name)
+
+
+def _remove_hosts(name: str) -> int:
     carrier = engine.existing()
     state.path_of(name).unlink(missing_ok=True)
     return containers.remove_labelled(carrier, label_of(name)) if carrier else 0
@@ -126,11 +134,16 @@ def down(lab: str) -> int:
 
     + lab: its name
     """
+    with state.locked(REMOVAL):
+        return _down(lab)
+
+
+def _down(lab: str) -> int:
     carrier = engine.existing()
     if carrier is None:
         state.forget(lab)
         return 0
-    removed = remove_hosts(lab)
+    removed = _remove_hosts(lab)
     containers.remove_abandoned(carrier)
     state.forget(lab)
     state.forget_abandoned()

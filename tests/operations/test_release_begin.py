@@ -70,6 +70,8 @@ class Machine:
         sent = subprocess.Popen(
             ["sh", "-c", SCRIPT, "sh", *self.arguments(BUNDLE)],
             stdin=subprocess.PIPE, text=True, env=self.environment, start_new_session=True,
+            # Under nohup it would be ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )  # fmt: skip
         assert sent.stdin is not None
         sent.stdin.write("\n".join(lines))

@@ -42,7 +42,7 @@ def test_a_mount_point_of_any_name_is_read(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "mountinfo").write_bytes(table.encode())
     monkeypatch.setattr(mount_points, "MOUNTS", tmp_path / "mountinfo")
     monkeypatch.setattr(mount_points, "_is_reached", lambda path, mount: True)
-    assert list(mount_points.mount_points()) == [Path(name) for name in names]
+    assert list(mount_points.mount_points({Path("/")})) == [Path(name) for name in names]
 
 
 def follow(fix: str, path: Path, kept: Path, programs: Programs) -> None:

@@ -90,6 +90,6 @@ def _has_started(release: ReleasePaths) -> bool:
 def _anything(app: AppPaths, release: ReleasePaths) -> frozenset[Path]:
     try:
         declared = load(release.plan).directories
-    except BadPlan:
+    except (BadPlan, OSError):
         declared = ()
     return frozenset((app.shared, *(app.shared / directory.path for directory in declared)))

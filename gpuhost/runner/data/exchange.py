@@ -76,8 +76,15 @@ class Exchange:
                 self._move(at.parent, self._name, at.staging, self._staged_name)
             if at.aside.look(self._name) is not None:
                 self._vacate(at)
-                self._move(at.aside, self._name, at.parent, self._name)
+                if self._has_links(at):
+                    self._move(at.aside, self._name, at.parent, self._name)
+                else:
+                    at.aside.rename(self._name, at.parent, self._name)
             self._drop_links(at.aside, self._name, at.parent, self._name)
+            if not self._has_links(at):
+                # The rest, also of an exchange that was cut before the database itself.
+                self._move(at.aside, self._name, at.parent, self._name)
+            self._drop_links(at.parent, self._name, at.staging, self._staged_name)
 
     def clear_staged(self, app: AppPaths) -> None:
         """Delete the directory of the restored one. Raises Failure or OSError."""
@@ -138,6 +145,13 @@ class Exchange:
         """Of an exchange, or one that was interrupted."""
         for ending in self._endings:
             _drop_link(directory, name + ending, to, new + ending)
+
+    def _has_links(self, at: _Opened) -> bool:
+        """Whether what is aside beside a database can have two names. If it has, it is no longer of
+        use: the app may have gone on with the database.
+        """
+        left = [self._name + one for one in self._endings if at.aside.look(self._name + one)]
+        return not left or _takes_links(at.aside, left[0])
 
     def _vacate(self, at: _Opened) -> None:
         """Set aside what an app has made in place of a database or directory, or beside it."""
@@ -217,6 +231,18 @@ def _link(origin: DirectoryHandle, name: str, to: DirectoryHandle, new: str) -> 
         if error.errno not in NO_LINKS:
             raise
         origin.rename(name, to, new)
+
+
+def _takes_links(directory: DirectoryHandle, name: str) -> bool:
+    probe = _free(directory, f"{name}.link")
+    try:
+        directory.hard_link(name, directory, probe)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        return False
+    directory.unlink(probe)
+    return True
 
 
 def _drop_link(directory: DirectoryHandle, name: str, to: DirectoryHandle, new: str) -> None:

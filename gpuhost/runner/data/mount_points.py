@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from shlex import join, quote
 
@@ -63,24 +63,26 @@ def _put(home: Path, item: Item, target: Path) -> str:
 
 
 def _require_none_inside(target: Path) -> None:
-    for mounted in mount_points():
-        if target in mounted.parents:
-            raise Failure(
-                f"{mounted} is a mount point: it would be moved away with {target}",
-                fix=f"take {mounted} out of /etc/fstab, or disable its unit: else the next boot "
-                "mounts it over what is restored; then "
-                f"run umount {quote(str(mounted))}, and restore again: what the backup has of "
-                f"it is then restored to the disk of {target}",
-            )
+    for mounted in mount_points({target}):
+        raise Failure(
+            f"{mounted} is a mount point: it would be moved away with {target}",
+            fix=f"take {mounted} out of /etc/fstab, or disable its unit: else the next boot "
+            "mounts it over what is restored; then "
+            f"run umount {quote(str(mounted))}, and restore again: what the backup has of "
+            f"it is then restored to the disk of {target}",
+        )
 
 
-def mount_points() -> Iterator[Path]:
-    """Real paths, without those that are under another mount."""
+def mount_points(within: Set[Path]) -> Iterator[Path]:
+    """Real paths of those in these directories, without those that are under another mount.
+
+    Others are not opened: a server of files that does not answer would block the runner.
+    """
     # A path may have any other line end, such as \r: the kernel escapes \n only.
     for line in MOUNTS.read_bytes().decode("utf-8", "surrogateescape").rstrip("\n").split("\n"):
         words = line.split(" ")
         path = ESCAPED.sub(lambda match: chr(int(match[1], 8)), words[4])
-        if _is_reached(path, int(words[0])):
+        if not within.isdisjoint(Path(path).parents) and _is_reached(path, int(words[0])):
             yield Path(path)
 
 

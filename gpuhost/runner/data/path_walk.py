@@ -123,9 +123,8 @@ class Walk:
         And of what is mounted in them: a person may have given it another path too.
         """
         outermost = [path for path in self.written if not self.written & set(path.parents)]
-        real = {real for path in outermost if (real := _real(path))}
-        inside = [path for path in mount_points() if real & set(map(str, path.parents))]
-        return frozenset(filter(None, map(_identity, (*outermost, *inside))))
+        real = {Path(real) for path in outermost if (real := _real(path))}
+        return frozenset(filter(None, map(_identity, (*outermost, *mount_points(real)))))
 
     @staticmethod
     def _replace(handle: DirectoryHandle, by: DirectoryHandle) -> DirectoryHandle:

@@ -135,7 +135,19 @@ class Server:
         what = f"pg_restore of {self.name}"
         stream(self.log, *words, seconds=seconds, what=what, source=dump)
         # Not before: they can make it read-only.
-        self._sql(self._of_beside(properties), "its settings and privileges")
+        self._apply(self._of_beside(properties))
+
+    def _apply(self, properties: str) -> None:
+        """What is refused is told: a role that this server lacks is no reason to lose the data."""
+        what = f"{self.name}: its settings and privileges"
+        outcome = try_run(self.log, *self._psql(0), seconds=QUICK * 5, stdin=properties, quiet=True)
+        outcome.require_ok(what, QUICK * 5)
+        refused = [line.partition("ERROR:")[2].strip() for line in outcome.err if "ERROR:" in line]
+        if refused:
+            self.log.loud(
+                f"warning: {what} are restored in part: {'; '.join(refused)}",
+                "create the roles that are missing, and restore again, or set them by hand",
+            )
 
     def _statements(self, dump: Path, seconds: float) -> tuple[str, str]:
         """The one that creates a dumped database, and those for what belongs to the database
@@ -217,16 +229,19 @@ class Server:
         """After the end of an exchange whose `docker exec` was ended."""
         return database in self._sql(ALONE + LIST, "listing databases").split("\n")
 
-    def _sql(self, text: str, what: str) -> str:
-        words = self._words(
-            *("psql", "-XwAtq", "-v", "ON_ERROR_STOP=1", "-U", self.user, "-d", OTHER_DATABASE),
-            *("-v", f"used={self.database}"),
+    def _psql(self, stops: int) -> tuple[str, ...]:
+        """+ stops: 1: at the first error, with a status"""
+        return self._words(
+            *("psql", "-XwAtq", "-v", f"ON_ERROR_STOP={stops}"),
+            *("-U", self.user, "-d", OTHER_DATABASE, "-v", f"used={self.database}"),
             *("-v", f"beside={self.beside}", "-v", f"aside={self.aside}"),
             stdin=True,
         )
+
+    def _sql(self, text: str, what: str) -> str:
         return run(
             self.log,
-            *words,
+            *self._psql(1),
             seconds=QUICK * 5,
             what=f"{self.name}: {what}",
             stdin=f"SET client_min_messages = warning;\n{text}",

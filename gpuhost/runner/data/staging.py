@@ -13,6 +13,7 @@ from gpuhost.runner.data.restore_plan import Part
 from gpuhost.runner.data.room import require_room, require_room_in
 from gpuhost.runner.data.safe_paths import open_recorded
 from gpuhost.runner.data.stored import Item, Stored
+from gpuhost.runner.data.tarball_member import read_xattrs
 from gpuhost.runner.docker.compose import compose
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
@@ -100,7 +101,7 @@ def _copy(source: Path, item: Item, into: DirectoryHandle, name: str) -> None:
             file.write(piece)
         os.fchown(file.fileno(), item.uid, item.gid)
         # A default ACL of the directory, which the original does not have, or has as its own.
-        for inherited in os.listxattr(file.fileno()):
+        for inherited in read_xattrs(file.fileno()):
             if inherited.startswith("system.posix_acl_"):
                 os.removexattr(file.fileno(), inherited)
         for key, value in item.xattrs:

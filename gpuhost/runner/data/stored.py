@@ -148,11 +148,7 @@ def begin(app: AppPaths, reason: str) -> Path:
 
 def finish(app: AppPaths, draft: Path, manifest: Manifest) -> Path:
     """Give a backup its number, its manifest and its name. Raises OSError."""
-    # What cannot be read now may have the newest number.
-    earlier = filter(None, map(_read, homes(app)))
-    newest = max((backup.manifest.sequence for backup in earlier), default=0)
-    numbered = {**asdict(manifest), "sequence": max(0, newest) + 1}
-    write_json(draft / MANIFEST, numbered, mode=0o600)
+    write_json(draft / MANIFEST, {**asdict(manifest), "sequence": _next(app)}, mode=0o600)
     name = draft.name[1 : -len(".partial")]
     home, number = app.backups / name, 1
     while home.exists():
@@ -161,6 +157,19 @@ def finish(app: AppPaths, draft: Path, manifest: Manifest) -> Path:
     draft.rename(home)
     sync_directory(app.backups)
     return home
+
+
+def _next(app: AppPaths) -> int:
+    newest = unread = 0
+    for home in homes(app):
+        try:
+            backup = _read(home)
+        except OSError:
+            # It may have the newest number.
+            unread += 1
+        else:
+            newest = max(newest, backup.manifest.sequence if backup else 0)
+    return newest + unread + 1
 
 
 def partial(home: Path) -> Path:

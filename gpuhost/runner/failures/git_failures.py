@@ -59,8 +59,7 @@ KNOWN = (
         r"Operation too slow|Connection timed out|Connection refused|RPC failed|early EOF|"
         r"unexpected disconnect|Could not connect",
         "the server cannot be reached, or the connection broke {host}{other}",
-        "release again: what was fetched is kept; if it fails again, set a proxy (proxy_https) or "
-        "a mirror of the repository",
+        "release again; if it fails again, set a proxy (proxy_https) or a mirror of the repository",
     ),
     Signature(
         r"server certificate verification failed|SSL certificate problem: (?P<why>.+)",
