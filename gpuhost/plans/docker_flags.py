@@ -34,10 +34,10 @@ def unit_fault(snapshot: Snapshot, values: Mapping[str, Any]) -> UnitFault | Non
     if unit.unread:
         files = ", ".join(unit.unread)
         return UnitFault(f"systemd has not read {files} yet: the next boot uses it", RELOAD)
-    file = unit.value("config-file")
-    if file not in (None, "", DAEMON_JSON):
-        flag = next(str(each) for each in unit.flags or () if each.flag.name == "config-file")
-        return UnitFault(f"the engine reads {file}, not {DAEMON_JSON}: {flag}", _remove(flag))
+    file = engine_setting(snapshot, "config-file")
+    if file and file.value not in ("", DAEMON_JSON):
+        reason = f"the engine reads {file.value}, not {DAEMON_JSON}: {file.source}"
+        return UnitFault(reason, _remove(file.source))
     twice = _in_both(snapshot, values)
     if not twice:
         return None
@@ -59,7 +59,7 @@ def _remove(flags: str) -> str:
 
 
 @dataclass(frozen=True)
-class Given:
+class EngineSetting:
     """The value of a setting, and where it stands. Of a flag it is a text, "" for a switch."""
 
     value: Any
@@ -67,34 +67,34 @@ class Given:
 
     @property
     def removal(self) -> str:
-        """How to remove it."""
+        """The fix: what to remove, and the commands after it."""
         reload = "" if self.source.endswith(DAEMON_JSON) else f"{RELOAD} and "
         return f"remove {self.source}, then {reload}systemctl restart docker"
 
 
-def value_of(snapshot: Snapshot, name: str) -> Given | None:
+def engine_setting(snapshot: Snapshot, name: str) -> EngineSetting | None:
     """A setting, by its last flag or by its key, if both have this name: dockerd does not start
     with both.
     """
     flags = [each for each in snapshot.docker_unit.flags or () if each.flag.name == name]
     if flags:
-        return Given(flags[-1].flag.value, str(flags[-1]))
+        return EngineSetting(flags[-1].flag.value, str(flags[-1]))
     value = (snapshot.docker.config.values or {}).get(name)
-    return None if value is None else Given(value, f'"{name}" in {DAEMON_JSON}')
+    return None if value is None else EngineSetting(value, f'"{name}" in {DAEMON_JSON}')
 
 
 def switch(snapshot: Snapshot, name: str) -> bool | None:
     """A setting that is on or off; None: it is not given."""
-    given = value_of(snapshot, name)
+    given = engine_setting(snapshot, name)
     value = given.value if given else None
     if isinstance(value, str):
         return value.lower() in ("", "1", "t", "true")
     return value if isinstance(value, bool) else None
 
 
-def disabled_by(snapshot: Snapshot, name: str) -> Given | None:
+def disabled_by(snapshot: Snapshot, name: str) -> EngineSetting | None:
     """What turns a switch off; None: it is on, or not given."""
-    return value_of(snapshot, name) if switch(snapshot, name) is False else None
+    return engine_setting(snapshot, name) if switch(snapshot, name) is False else None
 
 
 def untried(snapshot: Snapshot) -> str:

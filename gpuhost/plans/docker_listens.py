@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gpuhost.domain.firewall.sockets import is_loopback, plain_address
-from gpuhost.plans.docker_flags import switch, value_of
+from gpuhost.plans.docker_flags import engine_setting, switch
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
 from gpuhost.snapshot.units import ENGINE_SOCKET
@@ -114,5 +114,5 @@ def _may_publish(snapshot: Snapshot) -> bool:
 
 
 def _metrics_port(snapshot: Snapshot) -> str:
-    address = value_of(snapshot, "metrics-addr")
+    address = engine_setting(snapshot, "metrics-addr")
     return str(address.value).rpartition(":")[2] if address else ""

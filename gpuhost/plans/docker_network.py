@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gpuhost.plans.docker_flags import Given, disabled_by, value_of
+from gpuhost.plans.docker_flags import EngineSetting, disabled_by, engine_setting
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.networks import DEFAULT_BRIDGE
 from gpuhost.snapshot.sysctl import FORWARDING, Assignment
@@ -27,13 +27,13 @@ def is_forwarding_at_boot(snapshot: Snapshot) -> bool:
     return any(line and line.value != "0" for line in lines)
 
 
-def forwarding_disabled_by(snapshot: Snapshot) -> Given | None:
+def forwarding_disabled_by(snapshot: Snapshot) -> EngineSetting | None:
     """What keeps dockerd from switching forwarding on, as it does when it starts; None: nothing."""
     return disabled_by(snapshot, "ip-forward")
 
 
-def masquerading_disabled_by(snapshot: Snapshot) -> Given | None:
-    """What keeps dockerd from making rules, if no others masquerade; None: containers' packets are.
+def masquerading_disabled_by(snapshot: Snapshot) -> EngineSetting | None:
+    """What keeps dockerd from making rules. None: nothing does, or other rules masquerade.
 
     (docs.docker.com/engine/network/packet-filtering-firewalls: without rules no way back is known.)
     """
@@ -46,9 +46,9 @@ def masquerading_disabled_by(snapshot: Snapshot) -> Given | None:
     return None if any(map(MASQUERADING.search, rules)) else setting
 
 
-def bridge_disabled_by(snapshot: Snapshot) -> Given | None:
+def bridge_disabled_by(snapshot: Snapshot) -> EngineSetting | None:
     """What takes the default bridge away, on which images are built; None: nothing."""
-    bridge = value_of(snapshot, "bridge")
+    bridge = engine_setting(snapshot, "bridge")
     return bridge if bridge and bridge.value == "none" else None
 
 
@@ -75,7 +75,7 @@ def too_large(snapshot: Snapshot) -> TooLarge | None:
     """dockerd takes 1500 whatever the host has, as in a network inside another one (moby#22028)."""
     local = snapshot.local_networks
     interface, fits = local.way_out, local.mtu.get(local.way_out or "", 0)
-    given = value_of(snapshot, "mtu")
+    given = engine_setting(snapshot, "mtu")
     value = str(given.value) if given else ""
     mtu = int(value) if re.fullmatch(r"[1-9]\d{0,5}", value, re.ASCII) else DEFAULT_MTU
     return TooLarge(mtu, interface, fits) if interface and 0 < fits < mtu else None

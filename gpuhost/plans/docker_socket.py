@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpuhost.plans.docker_flags import value_of
+from gpuhost.plans.docker_flags import engine_setting
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.engine_sockets import SocketAccess
 from gpuhost.snapshot.units import ENGINE, ENGINE_SOCKET
@@ -51,5 +51,5 @@ def open_sockets(snapshot: Snapshot) -> list[OpenSocket]:
 
 def _declared_groups(snapshot: Snapshot) -> list[str]:
     """dockerd's own setting: somebody chose that group."""
-    group = value_of(snapshot, "group")
+    group = engine_setting(snapshot, "group")
     return [str(group.value)] if group else []

@@ -7,7 +7,7 @@ import re
 from gpuhost.domain.apt.mirrors import HOSTS
 from gpuhost.domain.firewall.iptables_rule import Rule
 from gpuhost.domain.firewall.nftables import DOCKER_TABLE
-from gpuhost.plans.docker_flags import Given, switch, value_of
+from gpuhost.plans.docker_flags import EngineSetting, engine_setting, switch
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Snapshot
 from gpuhost.snapshot.netfilter import SAVED
@@ -33,19 +33,19 @@ def lost_rules(snapshot: Snapshot) -> list[str]:
     if ruleset.unread or snapshot.probes.get(SAVED[4]).rc != 0:
         return []
     backends = ruleset.backends
-    # Few of many thousand rules are worth the time to parse them.
+    # Only rules that name DOCKER are parsed: there may be many thousand others.
     rules = [each for tables in backends for each in tables.rules() if "DOCKER" in each[2]]
-    lead = {(t, c) for t, c, rule in rules if CHAINS.fullmatch(Rule.parse(rule).target)}
-    lost = [] if ("filter", "FORWARD") in lead else ["filter"]
+    jumps = {(t, c) for t, c, rule in rules if CHAINS.fullmatch(Rule.parse(rule).target)}
+    lost = [] if ("filter", "FORWARD") in jumps else ["filter"]
     has_nat = any("nat" in tables.others for tables in backends)
-    if has_nat and not any(table == "nat" for table, _ in lead):
+    if has_nat and not any(table == "nat" for table, _ in jumps):
         lost.append("nat")
     return lost
 
 
-def nftables_backend(snapshot: Snapshot) -> Given | None:
+def nftables_backend(snapshot: Snapshot) -> EngineSetting | None:
     """What makes the engine use nftables; None: nothing does."""
-    backend = value_of(snapshot, "firewall-backend")
+    backend = engine_setting(snapshot, "firewall-backend")
     return backend if backend and backend.value == "nftables" else None
 
 
@@ -59,7 +59,7 @@ def without_servers(snapshot: Snapshot) -> str:
     """Which of the host's name servers containers cannot ask, if they can ask none; "": they can,
     or somebody declared others.
     """
-    local, own = snapshot.local_networks, value_of(snapshot, "dns")
+    local, own = snapshot.local_networks, engine_setting(snapshot, "dns")
     if own and own.value:
         return ""
     if local.for_containers(ipv6=switch(snapshot, "ipv6") is True):

@@ -105,7 +105,7 @@ def refusals(snapshot: Snapshot) -> tuple[Refusal, ...]:
 
 def _judged(snapshot: Snapshot, one: Refusal) -> Refusal:
     """A driver that does not know a card, although its branch drives the chip."""
-    device = next((gpu for gpu in snapshot.nvidia.gpus if gpu.place == one.card), None)
+    device = next((gpu for gpu in snapshot.nvidia.gpus if gpu.card_slot == one.card), None)
     card = card_of_device(device.device) if device else None
     if one.reason is not UNKNOWN_CARD or card is None or one.branch is None:
         return one
@@ -114,7 +114,7 @@ def _judged(snapshot: Snapshot, one: Refusal) -> Refusal:
 
 def not_started(snapshot: Snapshot, devices: Iterable[PciDevice]) -> CardError | None:
     """The last failure to start one of these cards; None: the kernel's log has none."""
-    slots = {"", *(device.place for device in devices)}
+    slots = {"", *(device.card_slot for device in devices)}
     try:
         found = () if snapshot.system.container else snapshot.kernel_log.card_errors
     except NotRead:
@@ -129,7 +129,7 @@ def refusal(snapshot: Snapshot) -> Refusal | None:
     """
     is_packaged = snapshot.nvidia.on_disk is not None
     found = sorted(refusals(snapshot), key=lambda one: one.reason is LOCKED_DOWN)
-    apart = {device.place for device in snapshot.nvidia.left_out}
+    apart = {device.card_slot for device in snapshot.nvidia.left_out}
     current = (one for one in found if not (one.reason.of_driver and is_packaged))
     return next((one for one in current if one.card not in apart), None)
 

@@ -123,6 +123,6 @@ def _build_arguments(
             unsafe.append(f"{where}.{name}")
     if unsafe:
         yield (
-            f"build arguments are no secrets, the history of the image keeps them: "
-            f"{', '.join(unsafe)}: if it is one, use build.secrets and RUN --mount=type=secret"
+            f"the history of an image keeps its build arguments: {', '.join(unsafe)}: if one of "
+            "them is a secret, use build.secrets and RUN --mount=type=secret"
         )

@@ -15,5 +15,6 @@ systemd-run --scope --collect --quiet --description="gpuhost: remove ${home##*/}
     -p RuntimeMaxSec="$limit" -p MemoryMax=50% \
     /usr/bin/python3 -I "$runner" remove "$home" --by "$by"
 status=$?
-[ "$status" -lt 128 ] || echo "the removal did not end within $limit s: remove it again" >&2
+[ "$status" -lt 128 ] \
+    || echo "the removal was ended: it has $limit s and half of the memory; remove the app again" >&2
 exit "$status"

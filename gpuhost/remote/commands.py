@@ -122,10 +122,10 @@ def last_line(output: CommandOutput) -> str:
 @cache
 def script_text(name: str) -> str:
     """The text of a file in gpuhost/remote; a line @NAME@ in it stands for another of them."""
-    return insert(files("gpuhost.remote").joinpath(name).read_text(encoding="utf-8"))
+    return insert_files(files("gpuhost.remote").joinpath(name).read_text(encoding="utf-8"))
 
 
-def insert(text: str) -> str:
+def insert_files(text: str) -> str:
     """The files of gpuhost/remote for the lines of a script that stand for them."""
     return INSERTED.sub(lambda line: script_text(line[1]).rstrip(), text)
 

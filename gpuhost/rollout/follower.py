@@ -30,8 +30,9 @@ WAIT_SECONDS = 10
 PAUSE_SECONDS = 1.0
 # For a log that nothing is written to any more.
 AVAILABLE_SECONDS = 600
-# Of an operation that another run started: a release that builds many images takes a day.
-UNKNOWN_LIMIT_SECONDS = 48 * 3600
+# Of an operation that another run started, and whose limit is not known: as RuntimeMaxSec of
+# gpuhost-resume@.service.
+UNKNOWN_LIMIT_SECONDS = 24 * 3600
 # A server that reboots is back within this time. After it, following stops.
 RECONNECT_SECONDS = 600
 RECONNECT_PAUSE = 3.0
@@ -116,7 +117,7 @@ class LogFollower:
             if poll.state == "ended":
                 return
             if time.monotonic() > end:
-                raise FollowError(f"it has not ended, and its limit of {limit} s has passed twice")
+                raise FollowError(f"it has not ended within {2 * limit} s: following stops")
             if poll.state == "lost":
                 self._wait_for_resume(poll)
             else:

@@ -15,13 +15,13 @@ from pathlib import Path
 from gpuhost.runner.contract import RELEASE, REMOVE, ROLLBACK, AppPaths
 from gpuhost.runner.data.rotation import rotate
 from gpuhost.runner.data.scheduled_backup import run_scheduled
-from gpuhost.runner.lib.failure import OF_DISK, Failure, in_words, of_os
+from gpuhost.runner.lib.failure import OF_HOST, Failure, failure_of, in_words
 from gpuhost.runner.lib.files import move_aside
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.stages import carry_out, removal, rollback
 from gpuhost.runner.stages.carry_out import Exit
-from gpuhost.runner.stages.unfinished import interrupted, is_damaged, left_by_restore
+from gpuhost.runner.stages.unfinished import has_damaged_restore, interrupted, left_by_restore
 from gpuhost.runner.state import abort_request
 from gpuhost.runner.state.follow import follow
 from gpuhost.runner.state.lock import PATIENCE_S, Locked, is_locked, lock
@@ -64,7 +64,7 @@ def request_abort(arguments: argparse.Namespace) -> Exit:
             "a removal is in progress, and cannot be aborted",
             fix="wait until it has ended, then release the app again: its data is kept",
         )
-    if operation and is_damaged(app, operation) and not is_locked(app):
+    if operation and has_damaged_restore(app, operation) and not is_locked(app):
         # Nobody can continue it.
         operation = None
     left = interrupted(operation) if operation else left_by_restore(app)
@@ -186,9 +186,9 @@ def main() -> Exit:
 
 
 def _print_unforeseen(error: Exception) -> Exit:
-    if isinstance(error, OSError) and error.errno in OF_DISK:
+    if isinstance(error, OSError) and error.errno in OF_HOST:
         # It may be temporary: systemd starts the runner again.
-        print(*of_os(error).lines, sep="\n", file=sys.stderr)
+        print(*failure_of(error).lines, sep="\n", file=sys.stderr)
         return Exit.UNFORESEEN
     if isinstance(error, OSError) and error.errno in WRONG_KIND and error.filename:
         wrong = _first_wrong(Path(error.filename))

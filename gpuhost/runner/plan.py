@@ -11,7 +11,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from gpuhost.runner.contract import from_json, load_json
+from gpuhost.runner.contract import NOT_THERE, from_json, load_json
 
 FORMAT = 1
 # Fields have the names of the app file. plan.json, and so the hash of a release's inputs, keeps the
@@ -279,9 +279,6 @@ class Plan:
 
 class BadPlan(ValueError):
     """plan.json has another format, or is incomplete."""
-
-
-NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 
 def load(path: Path) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files as resources
@@ -23,7 +24,13 @@ MAX_APPS = 200
 MAX_NAME = 255
 AT_WORK = ("active", "activating", "reloading", "deactivating")
 Units = Mapping[str, Mapping[str, str]]
-PROGRAM = resources("gpuhost.snapshot").joinpath("apps_on_host.py").read_text(encoding="utf-8")
+READER, HELPERS = (
+    resources("gpuhost.snapshot").joinpath(f"{name}_on_host.py").read_text(encoding="utf-8")
+    for name in ("apps", "files")
+)
+# One program: the host has no package gpuhost. The import is one line.
+IMPORT = re.compile(r"^from gpuhost\.snapshot\.files_on_host import [^\n(]*\n", re.MULTILINE)
+PROGRAM = HELPERS + IMPORT.sub("", READER)
 HAS_APPS = f"[ -d {APPS} ]"
 REQUEST = Request(
     # What a release's own source and logs need: operations/app_tools.py.

@@ -2,28 +2,23 @@
 
 It prints only what every reader of a report may see: of secrets a hash, of the log nothing. A
 missing file is null, a file that is not JSON is {}. The files of a release are compared with its
-fingerprint here, on the host.
+fingerprint here, on the host. files_on_host.py is sent before it, in one program.
 """
 
-import hashlib
 import itertools
 import json
-import math
 import os
 import pwd
 import stat
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-LARGEST = 1 << 20
+from gpuhost.snapshot.files_on_host import content, directory, look, parsed, run, sha256, small_json
+
 MOST = 50
-LONGEST_NUMBER = 40
 OF_THE_PLAN = ("by", "inputs", "project", "revision", "rollback_of")
 NOT_OF_THE_RESULT = ("logs", "output")
 OF_THE_MANIFEST = ("taken", "sequence")
@@ -32,85 +27,6 @@ OF_THE_CARDS = ("service", "vram_gb", "places")
 OF_THE_SITE = ("where", "service", "certificate")
 # Printed with their hashes: drift compares them with what the repository renders now.
 RENDERED = ("compose.yaml", "nginx.conf")
-SECONDS = 5
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-
-
-@contextmanager
-def directory(path: Path, written: Collection[str] = ()) -> Iterator[int]:
-    """Open, through no link that a container can have made. Raises OSError.
-
-    + written: directories in which containers can write; a link above them is of root
-    """
-    place = Path(os.path.normpath(path))
-    above = (*reversed(place.parents), place)
-    top = next((one for one in above if str(one) in written), place)
-    number = os.open(top, FOLDER)
-    try:
-        for name in place.relative_to(top).parts:
-            inner = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=number)
-            os.close(number)
-            number = inner
-        yield number
-    finally:
-        os.close(number)
-
-
-def look(path: Path, written: Collection[str]) -> os.stat_result:
-    """Of a link itself. Raises OSError."""
-    with directory(path.parent, written) as parent:
-        return os.stat(path.name, dir_fd=parent, follow_symlinks=False)
-
-
-def content(
-    path: Path, written: Collection[str] = (), *, largest: int = LARGEST, is_end: bool = False
-) -> bytes:
-    """Of a regular file: a pipe would never end, a device is not even opened. Raises OSError.
-
-    + is_end: its end, where it is larger
-    """
-    with directory(path.parent, written) as parent:
-        found = os.open(path.name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-    try:
-        state = os.fstat(found)
-        if not stat.S_ISREG(state.st_mode):
-            raise OSError(f"{path} is not a regular file")
-        # The same file: a container may have put something else at its path meanwhile.
-        number = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    finally:
-        os.close(found)
-    with os.fdopen(number, "rb") as file:
-        if is_end:
-            file.seek(max(0, state.st_size - largest))
-        return file.read(largest)
-
-
-def fraction(text: str) -> float | None:
-    return float(text) if math.isfinite(float(text)) else None
-
-
-def whole(text: str) -> int | None:
-    return int(text) if len(text) < LONGEST_NUMBER else None
-
-
-def parsed(text: bytes) -> Any:
-    """null for numbers that JSON does not have, or no reader: one would hide all apps."""
-    return json.loads(
-        text.decode("utf-8", "replace"),
-        parse_float=fraction,
-        parse_int=whole,
-        parse_constant=lambda _: None,
-    )
-
-
-def small_json(path: Path) -> dict[str, Any] | None:
-    try:
-        value = parsed(content(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def release(home: Path) -> dict[str, Any]:
@@ -131,15 +47,6 @@ def hash_file(path: Path) -> dict[str, Any] | None:
     except KeyError:
         owner = str(state.st_uid)
     return {"sha256": digest, "mode": f"{stat.S_IMODE(state.st_mode):04o}", "owner": owner}
-
-
-def sha256(path: Path, keys: list[str], written: Collection[str] = ()) -> str:
-    """The hash of the content, or of only these keys of a JSON file."""
-    found = content(path, written, largest=LARGEST * 16)
-    if keys:
-        values = json.loads(found)  # as the runner, of the same text
-        found = json.dumps({key: values.get(key) for key in keys}, sort_keys=True).encode()
-    return hashlib.sha256(found).hexdigest()
 
 
 def written_by_containers(current: Path, declared: Collection[str]) -> set[str]:
@@ -189,40 +96,6 @@ def runner_is_intact(link: Path) -> bool:
     file = link.resolve()
     digest = file.stem.rpartition("-")[2]
     return file.exists() and bool(digest) and sha256(file, []).startswith(digest)
-
-
-def run(*words: str, stdin: str = "") -> dict[str, str]:
-    """The output of a command, or its error in one line; one that prints too much is ended."""
-    # systemd evaluates calendars in the time zone of the host.
-    environment = {key: value for key, value in os.environ.items() if key != "TZ"}
-    pipe = subprocess.PIPE
-    try:
-        with os.fdopen(os.memfd_create("stdin"), "w+b") as given:
-            given.write(stdin.encode())
-            given.seek(0)
-            process = subprocess.Popen(
-                words, stdin=given, stdout=pipe, stderr=pipe, env=environment
-            )
-    except OSError as error:
-        return {"out": "", "said": f"{words[0]}: {error.__class__.__name__}"}
-    timer = threading.Timer(SECONDS, process.kill)
-    timer.start()
-    with process:
-        out, err = (beginning(process, stream) for stream in (process.stdout, process.stderr))
-    timer.cancel()
-    if process.returncode == 0:
-        return {"out": out, "said": ""}
-    status = f"exit status {process.returncode}"
-    why = f"ended after {SECONDS} s or too much output" if process.returncode < 0 else status
-    last = (err.strip().splitlines() or [why])[-1]
-    return {"out": "", "said": f"{words[0]}: {last}"}
-
-
-def beginning(process: subprocess.Popen[bytes], stream: IO[bytes] | None) -> str:
-    found = stream.read(LARGEST) if stream else b""
-    if len(found) == LARGEST:
-        process.kill()
-    return found.decode("utf-8", "replace")
 
 
 def describe_site(home: Path, site: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pkgutil import iter_modules
 from shlex import quote
 
 from gpuhost import snapshot
-from gpuhost.remote.commands import insert
+from gpuhost.remote.commands import insert_files
 from gpuhost.snapshot.request import ProbeCommand, Request
 
 PATIENCE = 60
@@ -47,7 +47,7 @@ def script(request: Request, patience: int = PATIENCE) -> str:
 
 @cache
 def _collector() -> str:
-    return insert(files(snapshot).joinpath("collector.sh").read_text(encoding="utf-8"))
+    return insert_files(files(snapshot).joinpath("collector.sh").read_text(encoding="utf-8"))
 
 
 def _render(request: Request, probes: Iterable[ProbeCommand]) -> Iterator[str]:

@@ -111,11 +111,6 @@ class DockerUnit:
             raise NotRead(f"the command of {ENGINE} has more than {MOST_CHARACTERS} characters")
         return cls(program, tuple(_flags(words, variables)), unread)
 
-    def value(self, name: str) -> str | None:
-        """The last value of a flag; None if it is not given."""
-        values = [each.flag.value for each in self.flags or () if each.flag.name == name]
-        return values[-1] if values else None
-
 
 @dataclass(frozen=True)
 class _Variables:

@@ -119,7 +119,7 @@ def test_the_damage_of_another_app_stops_nothing(
     (app.paths.shared / "models").symlink_to(tmp_path / "of-the-host")
     assert (is_followed(release), is_followed(release, "models")) == (False, True)
     # What that app declares may be of its containers, too.
-    assert of_all_apps(tmp_path).unread == (other.paths.home,)
+    assert tuple(of_all_apps(tmp_path).unread) == (other.paths.home,)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300])
@@ -144,11 +144,11 @@ def test_what_no_directory_can_be_called_stops_no_app(
 def test_what_has_not_started_mounts_nothing(app: App) -> None:
     release = app.release(directories=(Directory("/srv/of-test", ME),))
     mounts = of_all_apps(app.paths.home.parent)
-    assert (mounts.paths, mounts.unread) == (frozenset(), ())
+    assert (mounts.paths, mounts.unread) == (frozenset(), {})
     release.paths.journal.write_text('{"event": "begin", "stage": "up", "at": 1.0}\n')
     mounts = of_all_apps(app.paths.home.parent)
     assert mounts.paths == {app.paths.shared, Path("/srv/of-test")}
-    assert mounts.unread == (release.paths.home,)
+    assert tuple(mounts.unread) == (release.paths.home,)
 
 
 VOLUME = {"type": "bind", "source": "/srv/x"}

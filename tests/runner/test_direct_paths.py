@@ -17,8 +17,8 @@ import gpuhost.runner
 
 PACKAGE = Path(gpuhost.runner.__file__).parent
 # The program that is sent to hosts to read them as root.
-READER = PACKAGE.parent / "snapshot/apps_on_host.py"
-MODULES = (*sorted(PACKAGE.rglob("*.py")), READER)
+READER = tuple(PACKAGE.parent / f"snapshot/{name}_on_host.py" for name in ("apps", "files"))
+MODULES = (*sorted(PACKAGE.rglob("*.py")), *READER)
 
 # Where the path is the only argument, or there is none: a handle's methods need a name more.
 WITHOUT_ARGUMENT = {"rmdir", "unlink", "walk"}
@@ -164,7 +164,7 @@ def _is_open(arguments: list[ast.expr], numbers: set[str]) -> bool:
 def of_runner() -> dict[str, str]:
     """MODULE:FUNCTION -> what it calls with paths."""
     return {
-        f"{path.name if path == READER else path.relative_to(PACKAGE)}:{function}": calls
+        f"{path.name if path in READER else path.relative_to(PACKAGE)}:{function}": calls
         for path in MODULES
         for function, calls in uses(path.read_text(encoding="utf-8")).items()
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gpuhost.runner.git.access import access, askpass_script
+from gpuhost.runner.git.access import askpass_script, logins_for
 from gpuhost.runner.lib import commands
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.stages import source
@@ -203,7 +203,7 @@ def test_a_submodule_gets_no_key_but_the_apps_and_that_for_the_sources_server_on
     key: str | None,
 ) -> None:
     release = app.release(given={"KEY": KEY})
-    with access(release, from_git("", url, deploy_key=key)) as logins:
+    with logins_for(release, from_git("", url, deploy_key=key)) as logins:
         environment = logins.to_submodule(submodule)
         command = f"{environment['GIT_SSH_COMMAND']} git@other.example true"
         subprocess.run(["sh", "-c", command], env=commands.environment(environment), check=True)

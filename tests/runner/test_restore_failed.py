@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -13,12 +14,13 @@ from typing import Any
 import pytest
 
 from gpuhost.runner.contract import Operation, Result
+from gpuhost.runner.data import safe_paths
 from gpuhost.runner.data.exchange import Exchange
 from gpuhost.runner.lib.commands import try_run
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import write, write_json
 from gpuhost.runner.plan import Migrate
-from gpuhost.runner.stages import activation, restore_exchange, restore_stages
+from gpuhost.runner.stages import activation, engine, restore_exchange, restore_stages
 from gpuhost.runner.stages.restore import paths, restore
 from gpuhost.runner.state import abort_request, operations, results
 from gpuhost.runner.state.release import Release
@@ -117,6 +119,33 @@ def test_a_failed_migration_is_undone_too(
     ended = restore(app.paths, name, "ada")
     assert (ended.state, state(app)) == ("restored", NOW)
     assert "migration" in ended.said
+
+
+@pytest.mark.parametrize("times", [1, engine.MAX_UNDO_STARTS])
+def test_a_read_error_in_the_undo_is_tried_again(
+    app: App, activated: Activation, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    name = a_backup(app)
+    activated.wrong = [BAD]
+    real = safe_paths.open_recorded
+
+    def unreadable(*words: Any, **options: Any) -> Any:
+        if activated.seen == ["then"]:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(*words, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gpuhost.runner.data.exchange.open_recorded", unreadable)
+        for _ in range(times):
+            with pytest.raises(OSError, match="Input/output"):
+                restore(app.paths, name, "ada")
+    ended = restore(app.paths, name, "ada")
+    assert ended.said == BAD.said
+    if times == 1:
+        assert (ended.state, state(app), left_over(app)) == ("restored", NOW, [])
+    else:
+        assert ended.state == "restore-failed"
+        assert "interrupted 8 times" in ended.restore_said
 
 
 class Cutter:

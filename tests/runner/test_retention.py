@@ -20,7 +20,7 @@ from gpuhost.runner.data import backup, retention, stored
 from gpuhost.runner.data.stored import Manifest
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import Backup
-from gpuhost.runner.state.releases import deletion
+from gpuhost.runner.state.releases import deletion_advice
 from gpuhost.snapshot import apps_on_host
 from tests.runner.host_fixtures import OLD, App, app, programs, unreadable
 
@@ -259,7 +259,7 @@ def test_a_release_whose_files_may_be_in_use_is_deleted_after_another_one(
 ) -> None:
     """By a rollback to it."""
     app.release(OLD, is_current=True).paths.plan.write_text(plan)
-    assert deletion(app.paths, Path("x")).startswith("release the app again; then, ")
+    assert deletion_advice(app.paths, Path("x")).startswith("release the app again; then, ")
 
 
 @pytest.mark.parametrize("file", ["restore/state.json", "attempt.json", "releases/x/result.json"])

@@ -22,7 +22,7 @@ from gpuhost.runner.state.releases import in_order
 from gpuhost.settings import Settings
 from gpuhost.snapshot import NotRead, Probe, Probes, Snapshot
 from gpuhost.snapshot.app_state import AppState, Given
-from gpuhost.snapshot.apps import Apps
+from gpuhost.snapshot.apps import PROGRAM, Apps
 from gpuhost.snapshot.apps_on_host import locked
 from gpuhost.snapshot.collector import script
 from gpuhost.snapshot.ports import UsedPort
@@ -30,7 +30,6 @@ from gpuhost.snapshot.request import Request
 from gpuhost.snapshot.transport import decode
 from tests.recorded import probes
 
-ON_HOST = Path(__file__).parents[2] / "gpuhost" / "snapshot" / "apps_on_host.py"
 OLD, NEW = "20261121-010203-aabbccdd", "20261122-010203-11223344"
 SECRET = "correct-horse-battery"
 RESULT = {
@@ -67,7 +66,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def probe_output(root: Path) -> str:
-    words = [sys.executable, "-I", "-S", ON_HOST, root]
+    words = [sys.executable, "-I", "-S", "-c", PROGRAM, root]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 

@@ -20,7 +20,7 @@ from gpuhost.runner.lib.files import point, write_json
 from gpuhost.runner.plan import Backup, Directory, Nginx, Secret, Verify
 from gpuhost.runner.stages import fingerprint
 from gpuhost.runner.state.release import Release
-from gpuhost.snapshot import Probe, Probes, apps_on_host
+from gpuhost.snapshot import Probe, Probes, files_on_host
 from gpuhost.snapshot.app_state import AppState, BackupUnits
 from gpuhost.snapshot.apps import Apps
 from gpuhost.snapshot.apps_details import Details
@@ -315,8 +315,8 @@ def test_the_last_operation_of_a_history_that_has_grown_too_large(release: Relea
 def test_what_a_program_prints_and_its_time_are_limited(
     monkeypatch: pytest.MonkeyPatch, script: str, expected: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(apps_on_host, "SECONDS", 1)
-    assert apps_on_host.run("sh", "-c", script) == expected
+    monkeypatch.setattr(files_on_host, "SECONDS", 1)
+    assert files_on_host.run("sh", "-c", script) == expected
 
 
 @pytest.mark.parametrize("text", ["[]", "null", '{"files": 1}', '{"files": {"/x": []}}'])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpuhost.runner.state.release import Release
-from gpuhost.snapshot import apps_on_host
+from gpuhost.snapshot import files_on_host
 from tests.runner.host_fixtures import as_resolved, programs
 from tests.snapshot.test_apps_details import (
     complaints,
@@ -56,7 +56,7 @@ def test_a_link_below_a_declared_directory(release: Release) -> None:
     data = release.app.shared / "data"
     (data / "inner").symlink_to(release.app.home)
     with pytest.raises(NotADirectoryError):
-        apps_on_host.content(data / "inner/runner.pyz", {str(data)})
+        files_on_host.content(data / "inner/runner.pyz", {str(data)})
 
 
 def test_a_link_to_a_file(release: Release) -> None:
@@ -77,4 +77,4 @@ def test_what_is_swapped_before_it_is_opened(
         return look(number)
 
     monkeypatch.setattr(os, "fstat", swap_then_look)
-    assert apps_on_host.content(path) == b"first"
+    assert files_on_host.content(path) == b"first"

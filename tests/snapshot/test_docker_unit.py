@@ -79,8 +79,8 @@ def test_variables_of_the_unit_and_of_a_file(tmp_path: Path, files: tuple[str, s
         ("--live-restore", "docker"),
         ("-s overlay2", "a.conf"),
     ]
-    assert unit.value("data-root") == "/x/d"
-    assert unit.value("bip") is None
+    values = {each.flag.name: each.flag.value for each in unit.flags or ()}
+    assert (values["data-root"], values.get("bip")) == ("/x/d", None)
 
 
 def test_another_program_has_unknown_flags(tmp_path: Path, files: tuple[str, str]) -> None:

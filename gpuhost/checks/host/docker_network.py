@@ -38,12 +38,12 @@ EXPECTED = "the kernel forwards, and the engine makes its rules"
 def network(snapshot: Snapshot, settings: Settings) -> Verdict:
     if snapshot.docker.engine is None:
         return later("the engine does not answer")
-    if by := masquerading_disabled_by(snapshot):
+    if disabled := masquerading_disabled_by(snapshot):
         return fail(
             EXPECTED,
             "containers reach no other machine: the engine makes no rules, and none masquerades",
-            evidence=by.source,
-            fix=f"{by.removal}; to limit published ports, use firewall_allow",
+            evidence=disabled.source,
+            fix=f"{disabled.removal}; to limit published ports, use firewall_allow",
         )
     if lost := lost_rules(snapshot):
         return fail(
@@ -63,12 +63,12 @@ def network(snapshot: Snapshot, settings: Settings) -> Verdict:
             fix="networkctl; nmcli device: let them leave docker0, br-* and veth* unmanaged, then "
             "systemctl restart docker",
         )
-    if by := bridge_disabled_by(snapshot):
+    if disabled := bridge_disabled_by(snapshot):
         built = warn(
             EXPECTED,
             "images are built without a network",
-            evidence=by.source,
-            fix=by.removal,
+            evidence=disabled.source,
+            fix=disabled.removal,
         )
     else:
         built = _names(snapshot, settings)
@@ -108,26 +108,26 @@ def _packets(snapshot: Snapshot) -> str:
 
 def _forwarding(snapshot: Snapshot, engine: Engine) -> Verdict | None:
     lines = ", ".join(map(str, not_forwarding(snapshot)))
-    by = forwarding_disabled_by(snapshot)
-    left_off = by.source if by else ""
+    disabled = forwarding_disabled_by(snapshot)
+    source = disabled.source if disabled else ""
     fixes = [f"delete {lines}, or set it to 1"] if lines else []
-    fixes += [by.removal] if by else []
+    fixes += [disabled.removal] if disabled else []
     fix, boot = "; ".join(fixes), "after the next boot containers"
     if not engine.forwards:
         actual = f"containers have no network: {IP_FORWARD} is 0"
-        causes = f"set by {lines}" if lines else left_off
+        causes = f"set by {lines}" if lines else source
         fix = "; ".join([*fixes, f"sysctl -w {IP_FORWARD}=1"])
         return fail(EXPECTED, actual, evidence=causes, fix=fix)
-    if lines and left_off:
+    if lines and source:
         actual = f"{boot} have no network: {lines} sets {IP_FORWARD} to 0, and the engine leaves it"
-        return fail(EXPECTED, actual, evidence=left_off, fix=fix)
+        return fail(EXPECTED, actual, evidence=source, fix=fix)
     if lines:
         actual = f"{lines} sets {IP_FORWARD} to 0: the engine sets it to 1 when it starts, and"
         actual += " containers lose their network whenever the file is applied again"
         return warn(EXPECTED, actual, fix=fix)
-    if left_off and not is_forwarding_at_boot(snapshot):
+    if source and not is_forwarding_at_boot(snapshot):
         actual = (
             f"{boot} may have no network: no file of sysctl.d sets {IP_FORWARD}, nor the engine"
         )
-        return warn(EXPECTED, actual, evidence=left_off, fix=fix)
+        return warn(EXPECTED, actual, evidence=source, fix=fix)
     return None

@@ -15,7 +15,7 @@ from gpuhost.settings import Settings
 from gpuhost.snapshot import Snapshot
 from gpuhost.snapshot.docker import DAEMON_JSON
 
-IPTABLES = f'set "firewall-backend": "iptables" in {DAEMON_JSON}, then systemctl restart docker'
+USE_IPTABLES = f'set "firewall-backend": "iptables" in {DAEMON_JSON}, then systemctl restart docker'
 
 
 @check(
@@ -26,11 +26,11 @@ IPTABLES = f'set "firewall-backend": "iptables" in {DAEMON_JSON}, then systemctl
 def published(snapshot: Snapshot, settings: Settings) -> Verdict:
     expected = f"published ports pass through {LOAD_UNIT}'s rules"
     if uses_nftables(snapshot):
-        by = nftables_backend(snapshot)
+        backend = nftables_backend(snapshot)
         return fail(
             expected,
             "Docker's nftables backend has no DOCKER-USER chain",
-            fix=by.removal if by else IPTABLES,
+            fix=backend.removal if backend else USE_IPTABLES,
         )
     problem = published_fault(snapshot, settings)
     return fail(expected, problem, fix=AGAIN) if problem else ok(expected)

@@ -179,7 +179,7 @@ def _silent(snapshot: Snapshot) -> list[str]:
 
 def _refused(snapshot: Snapshot) -> list[Refusal]:
     """What the driver says of the cards that do not answer."""
-    slots = {gpu.place for gpu in _silent_devices(snapshot)}
+    slots = {gpu.card_slot for gpu in _silent_devices(snapshot)}
     return [one for one in refusals(snapshot) if one.card in slots]
 
 

@@ -64,7 +64,7 @@ def _answers(card: str, snapshot: Snapshot) -> bool:
         return False
     if not card:
         return bool(answering) and len(answering) >= len(snapshot.nvidia.gpus)
-    return any(gpu.place == card for gpu in answering)
+    return any(gpu.card_slot == card for gpu in answering)
 
 
 def _in_words(error: CardError, snapshot: Snapshot) -> str:
@@ -77,7 +77,7 @@ def _card(error: CardError, snapshot: Snapshot) -> str:
     """The card's model and bus address."""
     address = error.card or "a card"
     for device in snapshot.nvidia.gpus:
-        known = card_of_device(device.device) if device.place == error.card else None
+        known = card_of_device(device.device) if device.card_slot == error.card else None
         if known:
             return f"{known.model} at {address}"
     return address

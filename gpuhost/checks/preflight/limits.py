@@ -10,7 +10,7 @@ from gpuhost.checks.preflight import app_check
 from gpuhost.checks.preflight.proposal import Proposal
 from gpuhost.domain.docker.ulimits import UNLIMITED, Limit, files_needed
 from gpuhost.domain.sizes import GB, format_size
-from gpuhost.plans.docker_flags import value_of
+from gpuhost.plans.docker_flags import engine_setting
 from gpuhost.plans.ulimits import engine_defaults, in_words, inherited, refused
 from gpuhost.release.variant import NoVariant, Reservation
 
@@ -78,7 +78,8 @@ def _problems(proposal: Proposal, service: str, reserved: Reservation) -> Iterat
     size, ram = in_block or declared.shm_bytes or 0, proposal.snapshot.memory.total
     # NCCL exchanges between cards through /dev/shm, if it has no NVLink or P2P.
     several = (reserved.count or len(reserved.device_ids)) > 1
-    own = declared.own_shm or bool(in_block) or value_of(proposal.snapshot, "default-shm-size")
+    default = engine_setting(proposal.snapshot, "default-shm-size")
+    own = declared.own_shm or bool(in_block) or default is not None
     if several and not own:
         what = f"{service} has several cards, and /dev/shm of 64 MB: NCCL between them needs more"
         yield what, SHM_FIX.format(service=service)

@@ -45,8 +45,8 @@ class PciDevice:
     is_virtual: bool = False
 
     @property
-    def place(self) -> str:
-        """Its place as the driver's messages name it: "0000:84:00", without the function."""
+    def card_slot(self) -> str:
+        """The slot without its function, 0000:84:00, as the driver's messages name a card."""
         return slot_of(self.slot)[:-2]
 
     @property

@@ -102,8 +102,8 @@ class Gpu:
         return slot_of(self.bus_id)
 
     @property
-    def place(self) -> str:
-        """The same without the function, as the driver's messages name it."""
+    def card_slot(self) -> str:
+        """The slot without its function, 0000:84:00, as the driver's messages name a card."""
         return self.slot[:-2]
 
 

@@ -60,6 +60,7 @@ from gpuhost.runner.contract.result import Result as Result
 from gpuhost.runner.contract.secret_names import is_secret_name as is_secret_name
 from gpuhost.runner.contract.secret_names import words_in as words_in
 from gpuhost.runner.contract.secret_names import words_of_name as words_of_name
+from gpuhost.runner.contract.state_files import NOT_THERE as NOT_THERE
 from gpuhost.runner.contract.state_files import load_json as load_json
 from gpuhost.runner.contract.state_files import read_state as read_state
 from gpuhost.runner.contract.state_files import read_text as read_text

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import zip_longest
 
+from gpuhost.runner.contract.result import LONGEST_SAID
+
 CONDITION = re.compile(r"(cuda|driver|arch|brand)\s*(>=|<=|!=|==|=|>|<)\s*([\w.]+)", re.ASCII)
 REQUIRE = "NVIDIA_REQUIRE_"
-# An image's author may write any text.
-LONGEST_SAID = 2000
 DISABLE = "NVIDIA_DISABLE_REQUIRE"
 # strconv.ParseBool, which the hook uses.
 TRUE_WORDS = frozenset({"1", "t", "T", "TRUE", "true", "True"})

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from gpuhost.runner.contract.paths import APPS
 
 SYSTEM, ENGINE, GPUHOST = "the system's", "the container engine's", "gpuhost's own"
+HERE = "reserved on this host"
 # Refused with everything in them, and with everything above them.
 RESERVED = {
     **dict.fromkeys(
@@ -99,7 +100,7 @@ def why_reserved(path: str, shared: str = "", more: Iterable[str] = ()) -> str:
     normal = posixpath.normpath(f"/{path.lstrip('/')}")
     if shared and is_within(normal, shared):
         return _own_name(normal[len(shared) :])
-    for directory, owner in (*RESERVED.items(), *((one, GPUHOST) for one in more)):
+    for directory, owner in (*RESERVED.items(), *((one, HERE) for one in more)):
         if is_within(normal, directory):
             return f"{directory} is {owner}"
         if is_within(directory, normal):

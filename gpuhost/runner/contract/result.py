@@ -20,7 +20,7 @@ UNDONE = "undone"
 RESTORE_FAILED = "restore-failed"
 # The file is damaged.
 UNKNOWN = "unknown"
-# Of a tool or an app: more is in the log.
+# Lines of a tool or an app, and characters of a text: more is in the log.
 MOST_LINES = 60
 LONGEST_SAID = 2000
 

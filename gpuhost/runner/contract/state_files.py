@@ -13,6 +13,7 @@ from typing import Any
 LARGEST_STATE = 32 << 20
 # A link to itself, a directory, a socket or a device without a driver, where a file should be.
 NO_FILE = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV)
+NOT_THERE = (FileNotFoundError, NotADirectoryError)
 
 
 def read_state(path: Path) -> bytes:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpuhost.runner.contract import NOT_THERE
 from gpuhost.runner.data.safe_paths import open_parent
 from gpuhost.runner.lib.directory_handle import DirectoryHandle, Entry
 from gpuhost.runner.lib.failure import Failure
@@ -54,7 +55,7 @@ def open_source(release: Release, path: str) -> Iterator[Source | None]:
     with ExitStack() as handles:
         try:
             found = _enter(handles, release, path)
-        except (FileNotFoundError, NotADirectoryError):
+        except NOT_THERE:
             found = None
         yield found
 

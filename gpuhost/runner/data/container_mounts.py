@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from gpuhost.runner.contract import AppPaths, ReleasePaths
 from gpuhost.runner.docker.resolved_model import written_by_containers
-from gpuhost.runner.lib.failure import is_temporary, of_os
+from gpuhost.runner.lib.failure import failure_of, temporary
 from gpuhost.runner.lib.files import load_json, read_state_json
 from gpuhost.runner.plan import BadPlan, load
 from gpuhost.runner.state.journal import Journal
@@ -18,29 +18,28 @@ from gpuhost.runner.state.journal import Journal
 
 @dataclass(frozen=True)
 class Mounts:
-    """+ unread: releases whose containers may write anywhere in the shared/ of their app
-    + errors: of those that the disk could not read: what a person does
+    """+ unread: releases whose containers may write anywhere in the shared/ of their app, and what
+    a person does; "": it is damaged
     """
 
     paths: frozenset[Path]
-    unread: tuple[Path, ...] = ()
-    errors: dict[Path, str] = field(default_factory=dict)
+    unread: Mapping[Path, str] = field(default_factory=dict)
 
 
 def of_all_apps(apps: Path) -> Mounts:
     """+ apps: the directory of all apps"""
     paths: set[Path] = set()
-    unread, errors = [], {}
+    unread: dict[Path, str] = {}
     for home in sorted(apps.glob("*/releases/[!.]*")):
         try:
-            found = _of_release(ReleasePaths(home))
+            found, fix = _of_release(ReleasePaths(home)), ""
         except OSError as error:
-            found, errors[home] = None, of_os(error).fix
+            found, fix = None, failure_of(error).fix
         if found is None:
-            unread.append(home)
+            unread[home] = fix
             found = _anything(AppPaths(home.parent.parent), ReleasePaths(home))
         paths |= found
-    return Mounts(frozenset(paths), tuple(unread), errors)
+    return Mounts(frozenset(paths), unread)
 
 
 def of_volumes(engine: Path) -> Iterator[Path]:
@@ -57,13 +56,14 @@ def of_volumes(engine: Path) -> Iterator[Path]:
 def _of_release(release: ReleasePaths) -> frozenset[Path] | None:
     """None: it has started containers, and what they mount is lost. Raises OSError."""
     models = [release.resolved, release.runs]
-    known, errors = [], []
+    known: list[frozenset[Path]] = []
+    errors: list[OSError] = []
     # What runs has the same mounts, if one of the two is lost.
     for model in models:
         try:
             known.append(_mounted(model, model.stat().st_mtime_ns))
         except (OSError, ValueError) as error:
-            errors += [error] if is_temporary(error) else []
+            errors += filter(None, (temporary(error),))
     if known:
         return frozenset().union(*known)
     if errors:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gpuhost.runner.data.safe_paths import open_directory, require_allowed
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
-from gpuhost.runner.lib.failure import Failure, of_os
+from gpuhost.runner.lib.failure import Failure, failure_of
 from gpuhost.runner.plan import Directory
 from gpuhost.runner.state.release import Owned, Release
 
@@ -127,7 +127,7 @@ def _as_failure(path: str) -> Iterator[None]:
             fix="move it away, or declare another path",
         ) from None
     except OSError as error:
-        raise of_os(error, f"directories: {path}") from None
+        raise failure_of(error, f"directories: {path}") from error
 
 
 def _find_user(name: str) -> pwd.struct_passwd:

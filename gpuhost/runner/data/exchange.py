@@ -28,12 +28,29 @@ FIX = "correct that, then restore again: nothing is deleted"
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """+ staging: of the restored one; + aside: for the previous one"""
+class _Place:
+    """A name in an open directory, whatever it has."""
 
-    parent: DirectoryHandle
-    staging: DirectoryHandle
-    aside: DirectoryHandle
+    directory: DirectoryHandle
+    name: str
+
+    def look(self) -> os.stat_result | None:
+        return self.directory.look(self.name)
+
+    def beside(self, ending: str) -> _Place:
+        return _Place(self.directory, self.name + ending)
+
+    def move(self, to: _Place) -> None:
+        self.directory.rename(self.name, to.directory, to.name)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """+ staged: the restored one; + previous: where that is kept"""
+
+    target: _Place
+    staged: _Place
+    previous: _Place
 
 
 @dataclass(frozen=True)
@@ -54,37 +71,37 @@ class Exchange:
         Raises Failure or OSError.
         """
         with self._opened(app) as at:
-            if at.staging.look(self._staged_name) is None:
+            if at.staged.look() is None:
                 if is_begun:
                     return
                 raise Failure(
                     f"{self.staged} does not exist any more: the app can delete it there",
                     fix="restore again",
                 )
-            at.staging.sync()
+            at.staged.directory.sync()
             begin()
-            if at.aside.look(self._name) is None:
-                self._move(at.parent, self._name, at.aside, self._name)
-            self._vacate(at)
-            at.staging.rename(self._staged_name, at.parent, self._name)
+            if at.previous.look() is None:
+                self._move(at.target, at.previous)
+            self._set_aside_new(at)
+            at.staged.move(at.target)
 
     def undo(self, app: AppPaths) -> None:
         """Move the previous one back. Raises Failure or OSError."""
         with self._opened(app) as at:
-            if at.staging.look(self._staged_name) is None:
+            if at.staged.look() is None:
                 # What the app created beside the restored database belongs to that.
-                self._move(at.parent, self._name, at.staging, self._staged_name)
-            if at.aside.look(self._name) is not None:
-                self._vacate(at)
-                if self._has_links(at):
-                    self._move(at.aside, self._name, at.parent, self._name)
+                self._move(at.target, at.staged)
+            if at.previous.look() is not None:
+                self._set_aside_new(at)
+                if self._has_links(at.previous):
+                    self._move(at.previous, at.target)
                 else:
-                    at.aside.rename(self._name, at.parent, self._name)
-            self._drop_links(at.aside, self._name, at.parent, self._name)
-            if not self._has_links(at):
+                    at.previous.move(at.target)
+            self._drop_links(at.previous, at.target)
+            if not self._has_links(at.previous):
                 # The rest, also of an exchange that was cut before the database itself.
-                self._move(at.aside, self._name, at.parent, self._name)
-            self._drop_links(at.parent, self._name, at.staging, self._staged_name)
+                self._move(at.previous, at.target)
+            self._drop_links(at.target, at.staged)
 
     def clear_staged(self, app: AppPaths) -> None:
         """Delete the directory of the restored one. Raises Failure or OSError."""
@@ -116,62 +133,57 @@ class Exchange:
 
     @contextmanager
     def _opened(self, app: AppPaths) -> Iterator[_Opened]:
-        parent, staging = Path(self.target).parent, Path(self.staged).parent
+        target, staged = Path(self.target), Path(self.staged)
         with explained(f"{self.target} cannot be exchanged", FIX), ExitStack() as stack:
-            opened = _Opened(
-                stack.enter_context(open_recorded(app, parent)),
-                _enter_staging(stack, app, staging),
-                # On the disk of the staging directory, which is mounted: that exists.
-                stack.enter_context(open_recorded(app, Path(self.aside), make=True, mode=PRIVATE)),
+            parent = stack.enter_context(open_recorded(app, target.parent))
+            staging = _enter_staging(stack, app, staged.parent)
+            # On the disk of the staging directory, which is mounted: that exists.
+            kept = open_recorded(app, Path(self.aside), make=True, mode=PRIVATE)
+            aside = stack.enter_context(kept)
+            yield _Opened(
+                target=_Place(parent, target.name),
+                staged=_Place(staging, staged.name),
+                previous=_Place(aside, target.name),
             )
-            yield opened
-            for handle in (opened.parent, opened.staging, opened.aside):
+            for handle in (parent, staging, aside):
                 handle.sync()
 
-    def _move(self, origin: DirectoryHandle, name: str, to: DirectoryHandle, new: str) -> None:
-        """At any moment it is complete in one of both: an app that starts meanwhile cannot make
-        another one beside which its -wal file stays.
+    def _move(self, origin: _Place, to: _Place) -> None:
+        """The database and the files beside it are at any moment complete in one of the two places:
+        an app that starts meanwhile finds one, and makes no other beside an old -wal file.
         """
         for ending in self._endings:
-            if origin.look(name + ending) is not None:
-                _link(origin, name + ending, to, new + ending)
-        if origin.look(name) is not None:
-            origin.rename(name, to, new)
-        self._drop_links(origin, name, to, new)
+            if origin.beside(ending).look() is not None:
+                _link(origin.beside(ending), to.beside(ending))
+        if origin.look() is not None:
+            origin.move(to)
+        self._drop_links(origin, to)
 
-    def _drop_links(
-        self, directory: DirectoryHandle, name: str, to: DirectoryHandle, new: str
-    ) -> None:
+    def _has_links(self, previous: _Place) -> bool:
+        """Whether the files that are kept beside a database can have two names. Then, without it,
+        they are of no use any more: the app may have gone on with the database.
+        """
+        left = (previous.beside(ending) for ending in self._endings)
+        kept = next((one for one in left if one.look() is not None), None)
+        return kept is None or _takes_links(kept)
+
+    def _drop_links(self, place: _Place, other: _Place) -> None:
         """Of an exchange, or one that was interrupted."""
         for ending in self._endings:
-            _drop_link(directory, name + ending, to, new + ending)
+            _drop_link(place.beside(ending), other.beside(ending))
 
-    def _has_links(self, at: _Opened) -> bool:
-        """Whether what is aside beside a database can have two names. If it has, it is no longer of
-        use: the app may have gone on with the database.
-        """
-        left = [self._name + one for one in self._endings if at.aside.look(self._name + one)]
-        return not left or _takes_links(at.aside, left[0])
-
-    def _vacate(self, at: _Opened) -> None:
-        """Set aside what an app has made in place of a database or directory, or beside it."""
-        self._drop_links(at.parent, self._name, at.aside, self._name)
-        self._drop_links(at.parent, self._name, at.staging, self._staged_name)
+    def _set_aside_new(self, at: _Opened) -> None:
+        """What an app has made in place of a database or directory, or beside it."""
+        self._drop_links(at.target, at.previous)
+        self._drop_links(at.target, at.staged)
         endings = ("", *self._endings)
-        if any(at.parent.look(self._name + ending) is not None for ending in endings):
-            self._move(at.parent, self._name, at.aside, _free(at.aside, self._name, endings))
-
-    @property
-    def _name(self) -> str:
-        return Path(self.target).name
+        if any(at.target.beside(ending).look() is not None for ending in endings):
+            aside = at.previous.directory
+            self._move(at.target, _Place(aside, _free(aside, at.target.name, endings)))
 
     @property
     def _endings(self) -> tuple[str, ...]:
         return BESIDE if self.is_database else ()
-
-    @property
-    def _staged_name(self) -> str:
-        return Path(self.staged).name
 
 
 def _enter_staging(stack: ExitStack, app: AppPaths, staging: Path) -> DirectoryHandle:
@@ -220,36 +232,36 @@ def _disk(app: AppPaths, path: Path) -> tuple[int, int]:
         return handle.disk
 
 
-def _link(origin: DirectoryHandle, name: str, to: DirectoryHandle, new: str) -> None:
+def _link(origin: _Place, to: _Place) -> None:
     """A second name. What has it already, of an exchange that was interrupted, is older."""
-    _drop_link(to, new, origin, name)
-    if to.look(new) is not None:
-        to.rename(new, to, _free(to, new))
+    _drop_link(to, origin)
+    if to.look() is not None:
+        to.move(_Place(to.directory, _free(to.directory, to.name)))
     try:
-        origin.hard_link(name, to, new)
+        origin.directory.hard_link(origin.name, to.directory, to.name)
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        origin.rename(name, to, new)
+        origin.move(to)
 
 
-def _takes_links(directory: DirectoryHandle, name: str) -> bool:
-    probe = _free(directory, f"{name}.link")
+def _takes_links(place: _Place) -> bool:
+    probe = _free(place.directory, f"{place.name}.link")
     try:
-        directory.hard_link(name, directory, probe)
+        place.directory.hard_link(place.name, place.directory, probe)
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
         return False
-    directory.unlink(probe)
+    place.directory.unlink(probe)
     return True
 
 
-def _drop_link(directory: DirectoryHandle, name: str, to: DirectoryHandle, new: str) -> None:
+def _drop_link(place: _Place, other: _Place) -> None:
     """Remove the name of a file that has the other name too."""
-    one, other = directory.look(name), to.look(new)
-    if one and other and os.path.samestat(one, other):
-        directory.unlink(name)
+    one, same = place.look(), other.look()
+    if one and same and os.path.samestat(one, same):
+        place.directory.unlink(place.name)
 
 
 def _free(directory: DirectoryHandle, name: str, endings: tuple[str, ...] = ("",)) -> str:

@@ -20,7 +20,7 @@ from gpuhost.runner.data.mount_points import mount_points
 from gpuhost.runner.lib.directory_handle import MODE, DirectoryHandle
 from gpuhost.runner.lib.engine_data import engine_data
 from gpuhost.runner.lib.failure import Failure
-from gpuhost.runner.state.releases import deletion
+from gpuhost.runner.state.releases import deletion_advice
 
 # As the kernel.
 MOST_LINKS = 40
@@ -175,9 +175,10 @@ def _real_paths(directories: frozenset[str]) -> tuple[str, ...]:
 
 def _link_failure(path: Path, who: str, mounts: Mounts) -> Failure:
     fix = "replace the link by the directory, or declare its real path in the app file"
-    for home in mounts.unread[:1]:
-        said = mounts.errors.get(home) or deletion(AppPaths(home.parent.parent), home)
-        fix += f"; what the containers of {home} mount cannot be read: {said}"
+    if mounts.unread:
+        home, step = next(iter(mounts.unread.items()))
+        step = step or deletion_advice(AppPaths(home.parent.parent), home)
+        fix += f"; what the containers of {home} mount cannot be read: {step}"
     return Failure(
         f"{path} is a link in a directory that {who} write to: not followed",
         fix=fix,

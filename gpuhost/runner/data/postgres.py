@@ -153,14 +153,17 @@ class Server:
         """The one that creates a dumped database, and those for what belongs to the database
         itself: owner, settings, privileges.
         """
-        words = self._words("pg_restore", "-f", "-", "--create", "--no-tablespaces",
-                            f"--schema={NO_SCHEMA}", stdin=True)  # fmt: skip
+        words = self._words(
+            *("pg_restore", "-f", "-", "--create", "--no-tablespaces"),
+            f"--schema={NO_SCHEMA}",
+            stdin=True,
+        )
         what = f"reading the properties in the dump of {self.name} (pg_restore)"
         text = stream(self.log, *words, seconds=seconds, what=what, source=dump)
-        before, create, after = CREATE.split(text, 1) if CREATE.search(text) else ("", "", "")
-        if not create:
+        match = CREATE.search(text)
+        if match is None:
             raise Failure(f"the dump of {self.name} does not say how it was created")
-        return create, CONNECT.sub("", before + after)
+        return match[1], CONNECT.sub("", text[: match.start()] + text[match.end() :])
 
     def _of_beside(self, statements: str) -> str:
         """Each names the database once, before any value."""

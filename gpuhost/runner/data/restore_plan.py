@@ -61,14 +61,14 @@ def plan(release: Release, backup: Stored, staging: Path, aside: Path) -> tuple[
 
 def _files(backup: Stored) -> list[Item]:
     """Directories first: a database inside one is copied into it. Raises Failure."""
-    order = {"path": 0, "sqlite": 1, "postgres": 2}
+    order = {"path": 0, "sqlite": 1}
     for item in backup.manifest.items:
-        if item.kind not in order:
+        if item.kind not in (*order, "postgres"):
             raise Failure(
                 f"{item.name}: this gpuhost cannot restore {item.kind!r}",
                 fix="use the gpuhost that made the backup, or a newer one",
             )
-    files = (item for item in backup.manifest.items if item.kind != "postgres")
+    files = (item for item in backup.manifest.items if item.kind in order)
     return sorted(files, key=lambda item: order[item.kind])
 
 

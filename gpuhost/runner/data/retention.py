@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.contract import NOT_THERE, AppPaths
 from gpuhost.runner.data import stored
 from gpuhost.runner.data.stored import Item, Stored
 from gpuhost.runner.lib.failure import Failure, explained
 from gpuhost.runner.lib.files import clear, load_json, move_aside
 from gpuhost.runner.lib.log import Log
-from gpuhost.runner.state.releases import deletion
+from gpuhost.runner.state.releases import deletion_advice
 from gpuhost.runner.state.transitions import BACKUP, RESTORE_DAMAGED, next_step, rule_of
 
 
@@ -110,7 +110,7 @@ def _referred_to(app: AppPaths) -> set[str]:
             value = load_json(path)
             # An operation has the name of the backup that it restores as its id.
             names |= {str(value.get("backup", "")), str(value.get("id", ""))}
-        except (FileNotFoundError, NotADirectoryError):
+        except NOT_THERE:
             continue
         except ValueError as error:
             said = f"{path} is damaged, and may name a backup that is needed"
@@ -123,4 +123,4 @@ def _fix(app: AppPaths, path: Path) -> str:
         return next_step(app, rule_of(RESTORE_DAMAGED, BACKUP))
     if path == app.attempt:
         return move_aside(path)
-    return deletion(app, path.parent)
+    return deletion_advice(app, path.parent)

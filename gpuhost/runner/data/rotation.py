@@ -22,11 +22,11 @@ from heapq import nsmallest
 from pathlib import Path
 from typing import BinaryIO
 
-from gpuhost.runner.contract import AppPaths
+from gpuhost.runner.contract import NOT_THERE, AppPaths
 from gpuhost.runner.data.safe_paths import locate, open_directory
 from gpuhost.runner.lib import boot_time
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
-from gpuhost.runner.lib.failure import Failure, of_os
+from gpuhost.runner.lib.failure import Failure, failure_of
 from gpuhost.runner.lib.files import data_pieces, read_json, write_json
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.plan import Logs
@@ -67,7 +67,8 @@ def rotate(app: AppPaths) -> bool:
     release = Release.open_current(app, NOWHERE)
     if release is None:
         return True
-    known, ages = _known_ages(app), dict[str, float]()
+    known = _known_ages(app)
+    ages: dict[str, float] = {}
     is_good = True
     for pattern in usable(release.plan.logs):
         directory, wanted = posixpath.split(pattern)
@@ -79,7 +80,7 @@ def rotate(app: AppPaths) -> bool:
                     if _is_due(handle, name, release.plan.logs, ages[key]):
                         ages[key] = 0.0
                         is_good = _try_rotate(handle, name, release.plan.logs.keep) and is_good
-        except (FileNotFoundError, NotADirectoryError):
+        except NOT_THERE:
             continue
         except (Failure, OSError) as error:
             is_good = _tell(pattern, error)
@@ -89,7 +90,9 @@ def rotate(app: AppPaths) -> bool:
 
 
 def _known_ages(app: AppPaths) -> dict[str, float]:
-    """Not by the wall clock, which may be set at any moment: a jump would rotate everything."""
+    """Seconds since each file's last rotation, while the host ran. Not by the wall clock: a jump
+    would rotate everything.
+    """
     state, up = read_json(state_of(app)), boot_time.seconds()
     is_same_boot = state.get("boot") == boot_time.boot()
     passed = up - _number(state.get("up"), up) if is_same_boot else up
@@ -173,6 +176,6 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _tell(what: str, error: Exception) -> bool:
-    reason = (error if isinstance(error, Failure) else of_os(error)).said
+    reason = (error if isinstance(error, Failure) else failure_of(error)).said
     print(f"not rotated: {what!r}: {reason}", file=sys.stderr)
     return False

@@ -10,7 +10,7 @@ from pathlib import Path
 from gpuhost.runner.contract import AppPaths
 from gpuhost.runner.data.path_walk import FIX, Walk
 from gpuhost.runner.lib.directory_handle import MODE, DirectoryHandle
-from gpuhost.runner.lib.failure import Failure, of_os
+from gpuhost.runner.lib.failure import Failure, failure_of
 from gpuhost.runner.state.release import Release
 
 
@@ -110,7 +110,7 @@ def _require_no_way_out(walk: Walk, path: Path, what: str) -> None:
     except OSError as error:
         # Not a directory any more, for example: a link since it was looked at.
         fix = "make it a directory, or mount another path"
-        raise of_os(error, f"{what}: {path}", fix) from error
+        raise failure_of(error, f"{what}: {path}", fix) from error
     except Failure as failure:
         top = _written_around(walk, path)
         if top is None or not Path(os.path.realpath(path)).is_relative_to(top):

@@ -39,8 +39,7 @@ def seed(release: Release, path: str) -> None:
         return
     what = f"copying {path} of the source to shared/"
     with (
-        explained(what),
-        explained(f"{what}: directories are too deep", errors=(RecursionError,)),
+        explained(what, errors=(OSError, RecursionError)),
         _opened(release, path) as (source, into, names),
     ):
         need = sum(_missing(source, own, into, name) for own, name in names.items())

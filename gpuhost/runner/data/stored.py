@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gpuhost.runner.contract import CLOCK_S, AppPaths, from_json
+from gpuhost.runner.contract import CLOCK_S, NOT_THERE, AppPaths, from_json
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import (
@@ -27,7 +27,6 @@ from gpuhost.runner.lib.files import (
     write_json,
 )
 from gpuhost.runner.lib.room import RESERVE as RESERVE
-from gpuhost.runner.plan import NOT_THERE
 
 # YYYYMMDD-HHMMSS-REASON. Data that a restore moved aside has other names, and is never removed.
 NAME = re.compile(r"^(\d{8}-\d{6})-[a-z-]+(?:\.(\d+))?$")

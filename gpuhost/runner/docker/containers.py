@@ -26,13 +26,14 @@ SHOWN = 30
 LINES = 200
 # Characters of a line that are searched: for some patterns the time grows with their square.
 LONGEST_LINE = 2000
-SECONDS = 30
+# For one answer of docker.
+ANSWER_S = 30
 
 
 def project_containers(release: Release) -> tuple[Container, ...]:
     """Every container of the project, also exited ones, and those of other profiles.
 
-    None while the engine does not answer. Raises Failure for an answer that is too large.
+    Empty while the engine does not answer. Raises Failure for an answer that is too large.
     """
     containers = _inspect(release, _docker(release, *_listing(release)).split())
     return tuple(each for each in containers if not each.is_run)
@@ -41,7 +42,7 @@ def project_containers(release: Release) -> tuple[Container, ...]:
 def all_containers(release: Release) -> tuple[Container, ...]:
     """Those of `docker compose run` too. Raises Failure if Docker does not answer."""
     words = ("docker", *_listing(release))
-    ids = run(release.log, *words, seconds=SECONDS, what="docker ps", quiet=True).split()
+    ids = run(release.log, *words, seconds=ANSWER_S, what="docker ps", quiet=True).split()
     containers = _inspect(release, ids)
     if ids and not containers:
         raise Failure("docker inspect printed nothing")
@@ -66,12 +67,12 @@ def _inspect(release: Release, ids: Sequence[str]) -> tuple[Container, ...]:
 def _described(release: Release, ids: Sequence[str]) -> list[dict[str, Any]]:
     """Not of a container that is gone since it was listed. Raises Failure."""
     words = ("docker", "inspect", *ids)
-    outcome = try_run(release.log, *words, seconds=SECONDS, quiet=True, large=True)
+    outcome = try_run(release.log, *words, seconds=ANSWER_S, quiet=True, large=True)
     if outcome.is_cut and len(ids) > 1:
         half = len(ids) // 2
         return [*_described(release, ids[:half]), *_described(release, ids[half:])]
     if outcome.is_cut:
-        outcome.require_ok("docker inspect", SECONDS)
+        outcome.require_ok("docker inspect", ANSWER_S)
     try:
         described: list[dict[str, Any]] = json.loads(outcome.out or "[]")
     except ValueError:
@@ -206,4 +207,4 @@ def _first_match(lines: Iterable[str], patterns: tuple[str, ...]) -> str | None:
 
 
 def _docker(release: Release, *words: str) -> str:
-    return try_run(release.log, "docker", *words, seconds=SECONDS, quiet=True).out
+    return try_run(release.log, "docker", *words, seconds=ANSWER_S, quiet=True).out

@@ -23,30 +23,31 @@ SSH_SERVER = re.compile(r"ssh://([^/]+)/|([^:/@]+@(?:\[[^\]]*\]|[^:/\[]+)):")
 
 
 @dataclass(frozen=True)
-class Access:
+class Logins:
     """Environments for git.
 
     + source: with root's settings, and its keys if the app has none: a person chose that server
+    + server: of the source; ssh: options; key: the app's own
     """
 
     source: dict[str, str]
-    _server: str
-    _ssh: tuple[str, ...]
-    _key: Path | None
+    server: str
+    ssh: tuple[str, ...]
+    key: Path | None
 
     def to_submodule(self, address: str) -> dict[str, str]:
         """Nothing of root, whoever wrote that address; of the app what is for the source's server.
 
         The script for the token looks at the server itself.
         """
-        key = self._key if _server(address) == self._server != "" else None
+        key = self.key if _server(address) == self.server != "" else None
         options = ("IdentitiesOnly=yes", "IdentityAgent=none", f"IdentityFile={key or 'none'}")
-        ssh = _command("ssh", "-F", "none", options=(*self._ssh, *options))
+        ssh = _ssh(*self.ssh, *options, alone=True)
         return {**self.source, **NOTHING_OF_ROOT, "GIT_SSH_COMMAND": ssh}
 
 
 @contextmanager
-def access(release: Release, source: Source) -> Iterator[Access]:
+def logins_for(release: Release, source: Source) -> Iterator[Logins]:
     """What git needs for the servers, in temporary files.
 
     Raises Failure for a missing secret.
@@ -60,11 +61,11 @@ def access(release: Release, source: Source) -> Iterator[Access]:
         own = ("IdentitiesOnly=yes", f"IdentityFile={key}") if key else ()
         environment = {
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_SSH_COMMAND": _command("ssh", options=(*ssh, *own)),
+            "GIT_SSH_COMMAND": _ssh(*ssh, *own),
             **_askpass(release, source, place),
             **proxy.environment(),
         }
-        yield Access(environment, _server(source.git), ssh, key)
+        yield Logins(source=environment, server=_server(source.git), ssh=ssh, key=key)
     finally:
         # The next release deletes what is left.
         with suppress(OSError), abort.cleanup():
@@ -95,7 +96,9 @@ def _deploy_key(release: Release, source: Source, place: Path) -> Path | None:
     return place / "key"
 
 
-def _command(*words: str, options: tuple[str, ...]) -> str:
+def _ssh(*options: str, alone: bool = False) -> str:
+    """The command. + alone: without root's own settings"""
+    words = ("ssh", *(("-F", "none") if alone else ()))
     return " ".join([*words, *(f"-o {quote(option)}" for option in options)])
 
 

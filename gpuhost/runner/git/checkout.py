@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gpuhost.runner.git.access import Access, access
+from gpuhost.runner.git.access import Logins, logins_for
 from gpuhost.runner.git.commands import LOCAL_S, Damaged, Git
 from gpuhost.runner.git.submodules import check_out_submodules
 from gpuhost.runner.lib import abort
@@ -31,7 +31,7 @@ def check_out(release: Release, source: Source, into: Path) -> None:
     if COMMIT.fullmatch(source.revision) is None:
         raise Failure(f"plan.json: {source.revision!r} is not a full commit hash")
     git = Git(release.log)
-    with access(release, source) as logins:
+    with logins_for(release, source) as logins:
         checkout = _Checkout(release, source, into, git, logins)
         try:
             files = checkout.make()
@@ -84,7 +84,7 @@ def _changed(release: Release) -> Iterator[Path]:
 
 class _Checkout:
     def __init__(
-        self, release: Release, source: Source, into: Path, git: Git, logins: Access
+        self, release: Release, source: Source, into: Path, git: Git, logins: Logins
     ) -> None:
         self.release = release
         self.source = source

@@ -152,20 +152,20 @@ class Git:
         """Raises Failure when the disk is nearly full: the caller deletes the directory."""
         with DirectoryHandle.open(git_dir.parent) as directory:
 
-            def require_room() -> None:
+            def look_at_disk() -> None:
                 require_left(directory, f"git {words[0]} of {name}", FREE_SPACE)
 
-            require_room()
+            look_at_disk()
             outcome = try_run(
                 self.log,
                 *("git", *SETTINGS, f"--git-dir={git_dir}", *words),
                 seconds=FETCH_S,
                 env=env,
-                watch=require_room,
+                watch=look_at_disk,
             )
             if not outcome.ok:
                 # It may have been faster than the watch.
-                require_room()
+                look_at_disk()
         return outcome
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpuhost.runner.contract import GIT_ADDRESS
-from gpuhost.runner.git.access import Access
+from gpuhost.runner.git.access import Logins
 from gpuhost.runner.git.commands import Git
 from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.file_names import shown
@@ -20,7 +20,7 @@ from gpuhost.runner.lib.source_paths import through_link
 MOST = 1000
 LINK = "160000"
 FIX = "correct .gitmodules in the repository"
-ADDRESS = "give it an https or ssh address in .gitmodules"
+ADDRESS_FIX = "give it an https or ssh address in .gitmodules"
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class _Submodule:
     address: str
 
 
-def check_out_submodules(git: Git, logins: Access, top: Path, files: int) -> None:
+def check_out_submodules(git: Git, logins: Logins, top: Path, files: int) -> None:
     """+ files: in the checkout. Raises Failure."""
     count, todo = 0, [top]
     while todo:
@@ -73,7 +73,9 @@ def _listed(git: Git, repository: Path) -> Iterator[_Submodule]:
         address = own.get(f"{section}.url", "")
         # Never of this host, and no command of a transport helper.
         if re.fullmatch(GIT_ADDRESS, address) is None:
-            raise Failure(f"the submodule {shown(path)} has no http or ssh address", fix=ADDRESS)
+            raise Failure(
+                f"the submodule {shown(path)} has no http or ssh address", fix=ADDRESS_FIX
+            )
         yield _Submodule(repository / path, path, kind.split()[2], address)
 
 

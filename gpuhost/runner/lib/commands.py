@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gpuhost.runner.lib import abort
-from gpuhost.runner.lib.failure import Failure, of_os
+from gpuhost.runner.lib.failure import Failure, failure_of
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.lib.running import Outcome as Outcome
 from gpuhost.runner.lib.running import Running
@@ -49,8 +49,8 @@ def try_run(
     + quiet: stdout is not logged, and returned
     + on_line: called with each line that is logged, secrets masked
     + noise: lines that are logged only
-    + large: more output than is kept is no failure; the caller looks at is_cut
-    + watch: called all the time, ends the command by a Failure
+    + large: output that is cut is no failure
+    + watch: called every WATCH_S; a Failure that it raises ends the command
 
     Raises Aborted, or Failure after the time limit of the operation, or for an answer that is cut.
     """
@@ -143,7 +143,7 @@ def stream(
         if target and not isinstance(error, FileExistsError):
             target.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise of_os(error, what) from error
+            raise failure_of(error, what) from error
         raise
 
 

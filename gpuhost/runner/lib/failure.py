@@ -9,10 +9,11 @@ from contextlib import contextmanager
 FULL_FIX = "free space: `df -h /opt` and `df -i /opt` show what is full"
 DISK_FIX = "the kernel's log says what is wrong with the disk: journalctl -k"
 BUSY_FIX = (
-    "free memory, or close files, and try again: `free -h` and `sysctl fs.file-nr` show which"
+    "free memory, or close files, and try again: `free -h` and `sysctl fs.file-nr` show what is "
+    "used up"
 )
 # Errors of the host, not of gpuhost.
-OF_DISK = {
+OF_HOST = {
     errno.ENOSPC: FULL_FIX,
     errno.EDQUOT: FULL_FIX,
     errno.EIO: DISK_FIX,
@@ -45,32 +46,35 @@ class Failure(Exception):
         return (self.said, *self.output, *step)
 
 
-def of_os(error: Exception, what: str = "", fix: str = "") -> Failure:
+def failure_of(error: Exception, what: str = "", fix: str = "") -> Failure:
     """Of an OSError, or of what else reading a file raises.
 
-    + what: failed; + fix: if the host's disk is not the reason
+    + what: failed; + fix: if the host is not the reason
     """
     if not isinstance(error, OSError):
-        return Failure(f"{what}: {error}" if what else str(error), fix=fix)
+        said = "directories are too deep" if isinstance(error, RecursionError) else str(error)
+        return Failure(f"{what}: {said}" if what else said, fix=fix)
     name = repr(error.filename) if error.filename else ""
     said = ": ".join(filter(None, (what, name, error.strerror or str(error))))
-    return Failure(said, fix=OF_DISK.get(error.errno or 0, fix))
+    return Failure(said, fix=OF_HOST.get(error.errno or 0, fix))
 
 
-def is_temporary(error: Exception) -> bool:
-    """Whether the next try may succeed, and nobody needs to do anything for it."""
-    return isinstance(error, OSError) and error.errno in TEMPORARY
+def temporary(error: BaseException | None) -> OSError | None:
+    """The error of the host that is the cause, if the next try may succeed without a person."""
+    while isinstance(error, Failure):
+        error = error.__cause__
+    return error if isinstance(error, OSError) and error.errno in TEMPORARY else None
 
 
 @contextmanager
 def explained(
     what: str, fix: str = "", errors: tuple[type[Exception], ...] = (OSError,)
 ) -> Iterator[None]:
-    """One of these errors becomes a Failure, as by `of_os`."""
+    """One of these errors becomes a Failure, as by `failure_of`."""
     try:
         yield
     except errors as error:
-        raise of_os(error, what, fix) from error
+        raise failure_of(error, what, fix) from error
 
 
 def in_words(error: Exception) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, BinaryIO
 
+from gpuhost.runner.contract import NOT_THERE
 from gpuhost.runner.contract import load_json as load_json
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
@@ -69,7 +70,7 @@ def read_state_json(path: Path) -> dict[str, Any]:
     """
     try:
         return load_json(path)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (*NOT_THERE, ValueError):
         return {}
 
 
@@ -178,7 +179,9 @@ def set_aside(path: Path) -> Path:
 
 
 def keep_copy(path: Path) -> None:
-    """As `set_aside`, but the path stays. A directory is only set aside where it is replaced."""
+    """As `set_aside`, but the path stays. A directory has no second name: what replaces it sets it
+    aside.
+    """
     if not _is_directory(path):
         os.link(path, damaged_path(path), follow_symlinks=False)
 

@@ -28,10 +28,10 @@ ELSEWHERE = frozenset(("azblob", "gha", "inline", "registry", "s3"))
 
 @dataclass(frozen=True)
 class _Use:
-    """+ path: as it is given; does: "reads" or "writes" """
+    """+ path: as it is given"""
 
     path: str
-    does: str = "reads"
+    writes: bool = False
 
 
 def refuse_build_paths(release: Release, model: Model) -> None:
@@ -42,7 +42,8 @@ def refuse_build_paths(release: Release, model: Model) -> None:
     files = model.get("secrets") or {}
     for name, section in model["services"].items():
         for use in _uses(name, section.get("build") or {}, files):
-            _require_allowed(release, f"{name}: build {use.does} {use.path}", use)
+            does = "writes" if use.writes else "reads"
+            _require_allowed(release, f"{name}: build {does} {use.path}", use)
 
 
 def refuse_links_out(source: Path, paths: Iterable[str]) -> None:
@@ -64,7 +65,7 @@ def _require_allowed(release: Release, what: str, use: _Use) -> None:
 
 
 def _refuse(release: Release, what: str, use: _Use, path: Path, source: Path) -> None:
-    why_not = why_reserved if use.does == "writes" else why_secret
+    why_not = why_reserved if use.writes else why_secret
     shared, engine = str(release.app.shared), str(engine_data())
     if not path.is_relative_to(source) and (reason := why_not(str(path), shared, (engine,))):
         raise Failure(f"{what}: {reason}", fix="name a path of the source, or another one")
@@ -83,10 +84,10 @@ def _uses(name: str, build: Mapping[str, Any], files: Mapping[str, Any]) -> Iter
     for one in _entries(build.get("secrets")):
         if file := (files.get(one) or {}).get("file"):
             yield _Use(str(file))
-    for key, option, does in (("cache_from", "src", "reads"), ("cache_to", "dest", "writes")):
+    for key, option, writes in (("cache_from", "src", False), ("cache_to", "dest", True)):
         for entry in _entries(build.get(key)):
             if directory := _directory_of_cache(f"{name}: build.{key}: {entry}", entry, option):
-                yield _Use(directory, does)
+                yield _Use(directory, writes)
 
 
 def _entries(value: Any) -> Iterator[str]:
@@ -99,7 +100,7 @@ def _entries(value: Any) -> Iterator[str]:
 
 
 def _directory_of_cache(where: str, entry: str, option: str) -> str:
-    """ "": it has none. Raises Failure."""
+    """The directory of a cache on this host; "": it has none. Raises Failure."""
     if "=" not in entry:
         return ""
     # BuildKit reads it as CSV, with keys in any case.

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gpuhost.runner.contract import from_json
+from gpuhost.runner.contract import NOT_THERE, from_json
 from gpuhost.runner.data.safe_paths import open_directory
 from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure
@@ -130,7 +130,7 @@ def _put(source: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _suppress_missing() -> suppress:
-    return suppress(FileNotFoundError, NotADirectoryError)
+    return suppress(*NOT_THERE)
 
 
 def _missing(source: Path, files: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gpuhost.runner.contract import EXAMPLE_SUFFIXES, PLACEHOLDERS
+from gpuhost.runner.contract import EXAMPLE_SUFFIXES, NOT_THERE, PLACEHOLDERS
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.directory_handle import DirectoryHandle, Entry
 from gpuhost.runner.lib.failure import Failure
@@ -134,7 +134,7 @@ def _kind(path: Path) -> str:
 
 def _has_content(directory: Path) -> bool:
     """Whether it has a file that is no placeholder. A container may have made any tree there."""
-    with suppress(FileNotFoundError, NotADirectoryError), DirectoryHandle.open(directory) as top:
+    with suppress(*NOT_THERE), DirectoryHandle.open(directory) as top:
         return any(_is_content(entry) for name in top.iterate() for entry in top.walk(name))
     return False
 

@@ -23,7 +23,7 @@ from gpuhost.runner.stages import restore as restore_stages
 from gpuhost.runner.stages.abandon import DAMAGED, abandon
 from gpuhost.runner.stages.engine import MAX_STARTS
 from gpuhost.runner.stages.transaction import follow_up, refuse, run_transaction
-from gpuhost.runner.stages.unfinished import end_left_restore, interrupted, is_damaged
+from gpuhost.runner.stages.unfinished import end_left_restore, has_damaged_restore, interrupted
 from gpuhost.runner.state import abort_request, results
 from gpuhost.runner.state.journal import Journal
 from gpuhost.runner.state.lock import Interrupted
@@ -147,7 +147,7 @@ def _end_unfinished_operation(app: AppPaths, verb: str, own_id: str, log: Log | 
     operation = begun(app)
     if operation is None:
         return ""
-    if is_damaged(app, operation):
+    if has_damaged_restore(app, operation):
         abandon(app, operation, f"{app.restoring} cannot be read")
         end(app)
         return ""

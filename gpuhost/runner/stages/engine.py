@@ -17,7 +17,7 @@ from typing import Any
 from gpuhost.runner.contract import FAILED, RESTORE_FAILED, VERIFIED, Result
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.boot_time import ClockWatch
-from gpuhost.runner.lib.failure import Failure, in_words, is_temporary, of_os
+from gpuhost.runner.lib.failure import Failure, failure_of, in_words, temporary
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.plan import BadPlan
 from gpuhost.runner.state.journal import BEGIN, END, GIVEN_UP, START, UNDO, Journal
@@ -168,9 +168,9 @@ def _undo(work: Work, failure: Failure) -> Result:
             )
         return replace(work.undo(bad), ended=time.time())
     except Exception as error:
-        if is_temporary(error) and work.journal.starts <= MAX_UNDO_STARTS:
-            # The next runner continues the undo.
-            raise
+        if cause := temporary(error):
+            # The next runner continues the undo. systemd starts none after a Failure.
+            raise cause from None
         return _unrestored(work, bad, work.log.said(as_failure(error).said))
 
 
@@ -221,5 +221,5 @@ def as_failure(error: Exception) -> Failure:
     if isinstance(error, BadPlan):
         return Failure(str(error))
     if isinstance(error, OSError) and error.strerror:
-        return of_os(error)
+        return failure_of(error)
     return Failure(in_words(error))

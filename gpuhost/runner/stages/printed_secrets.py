@@ -7,12 +7,12 @@ import time
 from gpuhost.runner.contract import LEAST_MASKED, Masking
 from gpuhost.runner.docker.app_log import last_lines
 from gpuhost.runner.docker.compose import services_to_start
+from gpuhost.runner.docker.containers import LONGEST_LINE
 from gpuhost.runner.state.release import Release
 
 # Lines of each container; a start prints its configuration first.
 LINES = 1000
-# Characters of a line, and of each log: to look for a secret in a hostile text takes seconds.
-LONGEST_LINE = 2000
+# Characters of each log: to look for a secret in a hostile text takes seconds.
 LARGEST = 256 << 10
 # For all services: the app's lock is held.
 SECONDS = 60

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gpuhost.runner.building import capacity
-from gpuhost.runner.contract import ReleasePaths
+from gpuhost.runner.contract import NOT_THERE, ReleasePaths
 from gpuhost.runner.docker import images
 from gpuhost.runner.git import checkout
 from gpuhost.runner.lib.commands import try_run
@@ -22,14 +22,13 @@ from gpuhost.runner.lib.failure import Failure
 from gpuhost.runner.lib.files import clear, load_json
 from gpuhost.runner.lib.log import NOWHERE
 from gpuhost.runner.lib.sizes import format_size
-from gpuhost.runner.plan import NOT_THERE
 from gpuhost.runner.resolved import project_files
 from gpuhost.runner.state import results
 from gpuhost.runner.state.release import Release
-from gpuhost.runner.state.releases import current_id, deletion, in_order
+from gpuhost.runner.state.releases import current_id, deletion_advice, in_order
 
 # Other directories are not releases.
-ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
+RELEASE_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}")
 SECONDS = 300
 REMOVED = ".old"
 
@@ -139,14 +138,16 @@ def kept_ids(releases: Sequence[Existing], current: str, keep: int) -> set[str]:
 
 
 def _existing_releases(release: Release) -> list[Existing]:
-    return [_read_release(release, id_) for id_ in in_order(release.app) if ID.fullmatch(id_)]
+    return [
+        _read_release(release, id_) for id_ in in_order(release.app) if RELEASE_ID.fullmatch(id_)
+    ]
 
 
 def _read_release(release: Release, name: str) -> Existing:
     paths = release.app.release(name)
     original, result = _plan(release, name).get("rollback_of") or name, results.read(paths.result)
     if result is None and os.path.lexists(paths.result):
-        fix = deletion(release.app, paths.home)
+        fix = deletion_advice(release.app, paths.home)
         release.log.write(f"warning: {name} is kept: {paths.result} is damaged; {fix}")
         return Existing(name, original, None)
     return Existing(name, original, result is not None and result.verified)
@@ -163,7 +164,7 @@ def _plan(release: Release, name: str) -> dict[str, Any]:
     except NOT_THERE:
         return {}
     except ValueError as error:
-        fix = deletion(release.app, path.parent)
+        fix = deletion_advice(release.app, path.parent)
         raise Failure(f"nothing old is removed: {path} is damaged; {fix}") from error
 
 

@@ -10,7 +10,7 @@ from gpuhost.runner.data.staging import servers
 from gpuhost.runner.data.stored import Stored
 from gpuhost.runner.lib import abort
 from gpuhost.runner.lib.commands import run
-from gpuhost.runner.lib.failure import Failure
+from gpuhost.runner.lib.failure import Failure, temporary
 from gpuhost.runner.lib.log import Log
 from gpuhost.runner.stages.engine import as_failure
 from gpuhost.runner.stages.restore_state import State, StateJournal
@@ -44,9 +44,9 @@ def exchange_back(release: Release, backup: Stored, state: State) -> None:
     stop_app(release, backup)
     exchanges = list(enumerate(state.exchanges, start=1))
     undos: list[Callable[[], None]] = []
-    said: list[str] = []
+    errors: list[Exception] = []
     if state.is_begun(len(exchanges) + 1):
-        with _collected(release.log, said):
+        with _collected(release.log, errors):
             for _, server in servers(release, backup):
                 undos.append(server.swap_back)
     undos += [
@@ -55,19 +55,20 @@ def exchange_back(release: Release, backup: Stored, state: State) -> None:
         if state.is_begun(number)
     ]
     for undo in undos:
-        with _collected(release.log, said):
+        with _collected(release.log, errors):
             undo()
-    if said:
-        raise Failure("; ".join(said))
+    if errors:
+        said = "; ".join(as_failure(error).said for error in errors)
+        raise Failure(said) from next(filter(None, map(temporary, errors)), None)
 
 
 @contextmanager
-def _collected(log: Log, said: list[str]) -> Iterator[None]:
+def _collected(log: Log, errors: list[Exception]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        errors.append(error)
         failure = as_failure(error)
-        said.append(failure.said)
         log.write(f"not undone: {failure.said}" + (failure.fix and f"; {failure.fix}"))
 
 

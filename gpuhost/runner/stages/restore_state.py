@@ -86,6 +86,7 @@ class StateJournal(Journal):
         # The first start is before the file.
         if event == START and self._path.exists():
             self.store(starts=self.state.starts + 1)
+        # A person who restores again gets all tries again.
         if event == GIVEN_UP:
             self.store(starts=0)
         if step := STEPS.get((event, stage)):

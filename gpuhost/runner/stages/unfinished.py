@@ -47,7 +47,7 @@ def interrupted(operation: Operation) -> Left:
     return Left(INTERRUPTED.get(operation.kind, transitions.RELEASE_INTERRUPTED), operation.id)
 
 
-def is_damaged(app: AppPaths, operation: Operation) -> bool:
+def has_damaged_restore(app: AppPaths, operation: Operation) -> bool:
     """Whether nobody can continue it: a restore whose state cannot be read."""
     left = left_by_restore(app) if operation.kind == RESTORE else None
     return left is not None and left.state == transitions.RESTORE_DAMAGED

@@ -20,7 +20,7 @@ START = "start"  # a runner started on it
 BEGIN = "begin"  # a stage
 END = "end"
 UNDO = "undo"  # the previous state is being restored
-GIVEN_UP = "given up"  # that has failed
+GIVEN_UP = "given up"  # the undo has failed, and ends
 # Stages that start containers of the release.
 MIGRATE, UP = "migrate", "up"
 STARTING = (MIGRATE, UP)

@@ -17,22 +17,22 @@ KINDS = (RELEASE, ROLLBACK, RESTORE, REMOVE)
 def begun(app: AppPaths) -> Operation | None:
     """The operation that has begun and not ended: in progress, or interrupted. Raises OSError."""
     operation = Operation.lenient(read_state_json(app.attempt))
-    return operation if operation.kind in KINDS and _has_id(operation) else None
+    return operation if operation.kind in KINDS and _has_valid_id(operation) else None
 
 
 def begin(app: AppPaths, operation: Operation) -> None:
     """Raises Failure for an id that could name a path elsewhere, or OSError."""
-    if not _has_id(operation):
+    if not _has_valid_id(operation):
         raise Failure(f"{operation.id!r} is not the id of a release or of a backup")
     write_json(app.attempt, asdict(operation))
 
 
-def _has_id(operation: Operation) -> bool:
-    is_none = operation.kind == REMOVE and not operation.id
-    return is_none or ID.fullmatch(operation.id) is not None
+def _has_valid_id(operation: Operation) -> bool:
+    needs_none = operation.kind == REMOVE and not operation.id
+    return needs_none or ID.fullmatch(operation.id) is not None
 
 
 def end(app: AppPaths) -> None:
-    # First: without a request for its end, a runner that begins here would carry it out.
+    # attempt.json first: between the two another runner would carry out what was aborted.
     remove(app.attempt)
     remove(app.abort)

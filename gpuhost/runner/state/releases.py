@@ -52,7 +52,7 @@ def current_id(app: AppPaths) -> str:
     return next(verified, linked)
 
 
-def deletion(app: AppPaths, home: Path) -> str:
+def deletion_advice(app: AppPaths, home: Path) -> str:
     """Of a release with a damaged file: what a person does. + home: of the release"""
     current = current_id(app)
     # {} of a damaged plan: it may be a rollback to any release.

@@ -9,13 +9,22 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from gpuhost.runner.contract import RESTORE, AppPaths, Operation, Result, from_json, read_state
+from gpuhost.runner.contract import (
+    NOT_THERE,
+    RESTORE,
+    AppPaths,
+    Operation,
+    Result,
+    from_json,
+    read_state,
+)
 from gpuhost.runner.lib.files import append, make_way, read_state_json, write_json
 from gpuhost.runner.state import operations
 from gpuhost.runner.state.release import Release
 
 
 def store(app: AppPaths, result: Result) -> None:
+    """The line first: with it the operation has ended."""
     make_way(app.history)
     line = {k: v for k, v in asdict(result).items() if k not in ("output", "logs")}
     append(app.history, json.dumps(line, ensure_ascii=False))
@@ -55,7 +64,7 @@ def _is_of(result: Result, operation: Operation) -> bool:
 def _newest_first(app: AppPaths) -> Iterator[Result]:
     try:
         lines = read_state(app.history).splitlines()
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (*NOT_THERE, ValueError):
         return
     for line in reversed(lines):
         try:
