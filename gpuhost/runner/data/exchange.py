@@ -93,13 +93,9 @@ class Exchange:
                 self._move(at.target, at.staged)
             if at.previous.look() is not None:
                 self._set_aside_new(at)
-                if self._has_links(at.previous):
-                    self._move(at.previous, at.target)
-                else:
-                    at.previous.move(at.target)
+                self._move(at.previous, at.target, database_first=True)
             self._drop_links(at.previous, at.target)
-            if not self._has_links(at.previous):
-                # The rest, also of an exchange that was cut before the database itself.
+            if self._was_cut_without_links(at.previous):
                 self._move(at.previous, at.target)
             self._drop_links(at.target, at.staged)
 
@@ -148,24 +144,26 @@ class Exchange:
             for handle in (parent, staging, aside):
                 handle.sync()
 
-    def _move(self, origin: _Place, to: _Place) -> None:
+    def _move(self, origin: _Place, to: _Place, *, database_first: bool = False) -> None:
         """The database and the files beside it are at any moment complete in one of the two places:
         an app that starts meanwhile finds one, and makes no other beside an old -wal file.
+
+        + database_first: where the file system has no hard links
         """
-        for ending in self._endings:
+        found = [one for one in self._endings if origin.beside(one).look() is not None]
+        left = [one for one in found if not _link(origin.beside(one), to.beside(one))]
+        for ending in ("", *left) if database_first else (*left, ""):
             if origin.beside(ending).look() is not None:
-                _link(origin.beside(ending), to.beside(ending))
-        if origin.look() is not None:
-            origin.move(to)
+                origin.beside(ending).move(to.beside(ending))
         self._drop_links(origin, to)
 
-    def _has_links(self, previous: _Place) -> bool:
-        """Whether the files that are kept beside a database can have two names. Then, without it,
-        they are of no use any more: the app may have gone on with the database.
+    def _was_cut_without_links(self, previous: _Place) -> bool:
+        """Then files are kept that the database in place needs. With hard links they are older: the
+        app may have gone on with it.
         """
-        left = (previous.beside(ending) for ending in self._endings)
-        kept = next((one for one in left if one.look() is not None), None)
-        return kept is None or _takes_links(kept)
+        files = (previous.beside(ending) for ending in self._endings)
+        kept = next((one for one in files if one.look() is not None), None)
+        return previous.look() is None and kept is not None and not _takes_links(kept)
 
     def _drop_links(self, place: _Place, other: _Place) -> None:
         """Of an exchange, or one that was interrupted."""
@@ -232,8 +230,11 @@ def _disk(app: AppPaths, path: Path) -> tuple[int, int]:
         return handle.disk
 
 
-def _link(origin: _Place, to: _Place) -> None:
-    """A second name. What has it already, of an exchange that was interrupted, is older."""
+def _link(origin: _Place, to: _Place) -> bool:
+    """A second name. What has it already, of an exchange that was interrupted, is older.
+
+    False: the file system has no hard links.
+    """
     _drop_link(to, origin)
     if to.look() is not None:
         to.move(_Place(to.directory, _free(to.directory, to.name)))
@@ -242,19 +243,15 @@ def _link(origin: _Place, to: _Place) -> None:
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        origin.move(to)
+        return False
+    return True
 
 
 def _takes_links(place: _Place) -> bool:
-    probe = _free(place.directory, f"{place.name}.link")
-    try:
-        place.directory.hard_link(place.name, place.directory, probe)
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        return False
-    place.directory.unlink(probe)
-    return True
+    probe = place.beside(".link")
+    is_linked = _link(place, probe)
+    _drop_link(probe, place)
+    return is_linked
 
 
 def _drop_link(place: _Place, other: _Place) -> None:
