@@ -52,7 +52,7 @@ def failure_of(error: Exception, what: str = "", fix: str = "") -> Failure:
     + what: failed; + fix: if the host is not the reason
     """
     if not isinstance(error, OSError):
-        said = "directories are too deep" if isinstance(error, RecursionError) else str(error)
+        said = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         return Failure(f"{what}: {said}" if what else said, fix=fix)
     name = repr(error.filename) if error.filename else ""
     said = ": ".join(filter(None, (what, name, error.strerror or str(error))))
