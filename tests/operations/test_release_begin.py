@@ -24,11 +24,18 @@ __all__ = ["mounted"]
 
 SCRIPT = script_text("release_begin.sh")
 ID = "20261122-010203-aabbccdd"
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 BUNDLE = bundle(
     Plan("tts", ID, "i", "me@here", "tts", "r"), GivenSecrets({"KEY": SecretValue("s3cret")}),
     compose=b"services: {}\n", nginx="server {}\n", archive=os.urandom(300_000),
     overlay=None, runner=b"runner", unit="[Unit]\n",
 )  # fmt: skip
+
+
+def with_signals() -> None:
+    """Under nohup, or behind `&` in a shell, some would be ignored."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
 
 
 @dataclass
@@ -70,8 +77,7 @@ class Machine:
         sent = subprocess.Popen(
             ["sh", "-c", SCRIPT, "sh", *self.arguments(BUNDLE)],
             stdin=subprocess.PIPE, text=True, env=self.environment, start_new_session=True,
-            # Under nohup it would be ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+            preexec_fn=with_signals,
         )  # fmt: skip
         assert sent.stdin is not None
         sent.stdin.write("\n".join(lines))
@@ -255,7 +261,7 @@ def test_a_full_disk_leaves_the_runner_of_the_other_apps(machine: Machine, mount
     assert [path.read_bytes() for path in (apps / "lib").iterdir()] == [b"runner"]
 
 
-@pytest.mark.parametrize("ended_by", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("ended_by", ENDING)
 def test_a_delivery_that_is_ended_leaves_no_secrets(machine: Machine, ended_by: int) -> None:
     sent = machine.unfinished(BUNDLE.lines()[:-1])
     new = machine.home / "releases" / f".{ID}.new"
