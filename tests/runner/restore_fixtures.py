@@ -75,14 +75,19 @@ def activated(app: App, programs: Programs, monkeypatch: pytest.MonkeyPatch) -> 
     return made
 
 
-def database(app: App, text: str, *, wal: bool = False) -> None:
-    """Writes the row that is the app's data; wal: leave it in the write-ahead log, like a crash."""
+def database(app: App, text: str, *, wal: bool = False, adds: bool = False) -> None:
+    """Write the row that is the app's data.
+
+    + wal: leave it in the write-ahead log, like a crash
+    + adds: keep the earlier rows
+    """
     path = app.paths.shared / DB
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as opened:
         opened.execute("PRAGMA journal_mode=wal")
         opened.execute("CREATE TABLE IF NOT EXISTS said (text TEXT)")
-        opened.execute("DELETE FROM said")
+        if not adds:
+            opened.execute("DELETE FROM said")
         opened.execute("INSERT INTO said VALUES (?)", (text,))
         opened.commit()
         if wal:
@@ -90,7 +95,7 @@ def database(app: App, text: str, *, wal: bool = False) -> None:
                 shutil.copy(f"{path}{ending}", f"{path}{ending}.kept")
     if wal:
         for ending in ("", "-wal"):
-            Path(f"{path}{ending}.kept").rename(f"{path}{ending}")
+            Path(f"{path}{ending}.kept").replace(f"{path}{ending}")
 
 
 def app_data(app: App) -> str:

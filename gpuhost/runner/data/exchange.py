@@ -22,7 +22,7 @@ from gpuhost.runner.lib.directory_handle import DirectoryHandle
 from gpuhost.runner.lib.failure import Failure, explained
 
 PRIVATE = 0o700
-# Of a file system without hard links, or for something that is no file.
+# The file system has no hard links, or this is not a file.
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 FIX = "correct that, then restore again: nothing is deleted"
 

@@ -110,7 +110,7 @@ def stream(
 ) -> str:
     """Run a command that must succeed, with stdin or stdout as a file; log its stderr.
 
-    Returns its stdout, if that is no file.
+    Returns its stdout; "" if it is written to a file.
 
     + source: the file for stdin
     + target: a new file (0600) for stdout; deleted if the command fails
