@@ -56,7 +56,7 @@ def test_the_time_limit_ends_its_commands_too(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (143, "")
     assert "the removal was ended: it has 60 s and half of the memory" in done.stderr
     words = (tmp_path / "limits").read_text().splitlines()
-    assert {"--scope", "RuntimeMaxSec=60", "MemoryMax=50%"} <= {*words}
+    assert {"--scope", "--collect", "RuntimeMaxSec=60", "MemoryMax=50%"} <= {*words}
 
 
 def test_an_incomplete_runner_fails_and_leaves_nothing(tmp_path: Path) -> None:

@@ -109,6 +109,17 @@ def test_what_the_disk_cannot_read_once_is_not_to_be_deleted(
     assert raised.value.fix.endswith(f"{old.paths.home} mount cannot be read: {DISK_FIX}")
 
 
+def test_the_disk_of_another_app_stops_nothing(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = started(App(AppPaths(tmp_path / "other")))
+    for path in (other.paths.resolved, other.paths.plan):
+        unreadable(monkeypatch, path)
+    release = started(app)
+    (app.paths.shared / "models").symlink_to(tmp_path / "of-the-host")
+    assert is_followed(release, "models")
+
+
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_the_damage_of_another_app_stops_nothing(
     app: App, tmp_path: Path, damage: Callable[[Path], object]

@@ -45,6 +45,18 @@ def test_a_mount_point_of_any_name_is_read(tmp_path: Path, monkeypatch: pytest.M
     assert list(mount_points.mount_points({Path("/")})) == [Path(name) for name in names]
 
 
+def test_a_mount_elsewhere_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its server may not answer."""
+    paths = ("/srv/share", "/srv/app/data", "/srv/app", "/srv/apples/x")
+    table = "".join(f"142 27 0:92 / {path} rw - nfs none rw\n" for path in paths)
+    (tmp_path / "mountinfo").write_text(table)
+    monkeypatch.setattr(mount_points, "MOUNTS", tmp_path / "mountinfo")
+    opened: list[str] = []
+    monkeypatch.setattr(mount_points, "_is_reached", lambda path, mount: not opened.append(path))
+    found = list(mount_points.mount_points({Path("/srv/app")}))
+    assert (found, opened) == ([Path("/srv/app/data")], ["/srv/app/data"])
+
+
 def follow(fix: str, path: Path, kept: Path, programs: Programs) -> None:
     """What a person does: the sentence is in front of the command, the rest in the docs."""
     before, _, command = fix.partition("then run ")

@@ -128,6 +128,18 @@ def test_what_belongs_to_the_database_itself_is_restored_after_its_content(
     assert "DATABASE shop " not in sql.replace(properties[3], "")
 
 
+def test_a_privilege_that_the_server_refuses_costs_no_data(
+    app: App, programs: Programs, activated: Activation
+) -> None:
+    _, name = with_a_backup(app, programs)
+    said = 'psql:<stdin>:9: ERROR:  role "gone" does not exist\n'
+    programs.answer("docker exec -i 0ddb0y psql * ON_ERROR_STOP=0 *", err=said, then="cat >&-")
+    assert restore(app.paths, name, "ada").state == "verified"
+    logged = "".join(log.read_text() for log in app.paths.home.rglob("log*") if log.is_file())
+    assert 'are restored in part: role "gone" does not exist' in logged
+    assert "create the roles that are missing" in logged
+
+
 def test_a_database_that_was_dropped_is_created_first(
     app: App, programs: Programs, activated: Activation
 ) -> None:

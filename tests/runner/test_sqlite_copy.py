@@ -267,6 +267,7 @@ OF_THE_APP = {
     "json_extract": ("CREATE TABLE t (x TEXT, y AS (x ->> '$.a')); CREATE INDEX i ON t (y)", ""),
     "order": ("CREATE TABLE t (x TEXT PRIMARY KEY COLLATE backwards) WITHOUT ROWID", "backwards"),
     "index": ("CREATE TABLE t (x TEXT); CREATE INDEX i ON t (\"sort (it)\"(x))", "sort (it)"),
+    "column": ("CREATE TABLE t (x TEXT, y TEXT NOT NULL AS (\"sort (it)\"(x)))", "sort (it)"),
 }  # fmt: skip
 
 
